@@ -1,0 +1,390 @@
+"""Agreements: terms negotiated as versions, signed by every party, followed by milestones."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models.base import Base, utc_now
+from models.errors import Conflict, InvalidInput, NotAllowed
+from models.life import Life
+from models.match import Match
+from models.organisation import Organisation
+from models.post import Need, Offer
+from models.user import User
+
+
+class AgreementStatus(StrEnum):
+    """Where an agreement is in its life (DESIGN: lives)."""
+
+    PROPOSED = "proposed"
+    NEGOTIATED = "negotiated"
+    SIGNED = "signed"
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    TERMINATED = "terminated"
+    ABANDONED = "abandoned"
+
+
+_A = AgreementStatus
+
+AGREEMENT_LIFE: Life[AgreementStatus] = Life(
+    "agreement",
+    {
+        _A.PROPOSED: (_A.NEGOTIATED, _A.ABANDONED),
+        _A.NEGOTIATED: (_A.PROPOSED, _A.SIGNED, _A.ABANDONED),
+        _A.SIGNED: (_A.ACTIVE, _A.TERMINATED),
+        _A.ACTIVE: (_A.COMPLETED, _A.TERMINATED),
+    },
+)
+
+OPEN_TERMS = frozenset({_A.PROPOSED, _A.NEGOTIATED})
+"""Statuses in which terms may still change."""
+
+IN_FORCE = frozenset({_A.SIGNED, _A.ACTIVE})
+"""Statuses in which capacity is committed and milestones are followed."""
+
+PUBLICLY_REGISTERED = IN_FORCE | {_A.COMPLETED, _A.TERMINATED}
+"""Statuses of the public register: what was signed stays known, however it ended."""
+
+
+class Agreement(Base):
+    """What a need's side and an offer's side agree on."""
+
+    __tablename__ = "agreement"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    reference: Mapped[str] = mapped_column(String(32), unique=True)
+    match_id: Mapped[int | None] = mapped_column(ForeignKey("match.id"), index=True)
+    need_id: Mapped[int] = mapped_column(ForeignKey("need.id"), index=True)
+    offer_id: Mapped[int] = mapped_column(ForeignKey("offer.id"), index=True)
+    status: Mapped[AgreementStatus] = mapped_column(
+        String(12), default=AgreementStatus.PROPOSED, index=True
+    )
+    revision: Mapped[int] = mapped_column()
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    signed_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    closing_report: Mapped[str] = mapped_column(Text, default="")
+
+    match: Mapped[Match | None] = relationship()
+    need: Mapped[Need] = relationship()
+    offer: Mapped[Offer] = relationship()
+    parties: Mapped[list[AgreementParty]] = relationship(
+        back_populates="agreement", cascade="all, delete-orphan", order_by="AgreementParty.id"
+    )
+    terms: Mapped[list[AgreementTerms]] = relationship(
+        back_populates="agreement", cascade="all, delete-orphan", order_by="AgreementTerms.number"
+    )
+    milestones: Mapped[list[Milestone]] = relationship(
+        back_populates="agreement", cascade="all, delete-orphan", order_by="Milestone.due"
+    )
+    indicators: Mapped[list[Indicator]] = relationship(
+        back_populates="agreement", cascade="all, delete-orphan", order_by="Indicator.id"
+    )
+    commitments: Mapped[list[Commitment]] = relationship(
+        back_populates="agreement", cascade="all, delete-orphan", order_by="Commitment.id"
+    )
+
+    __mapper_args__ = {"version_id_col": revision}
+
+    @property
+    def current_terms(self) -> AgreementTerms:
+        """The terms on the table: the newest version."""
+        return self.terms[-1]
+
+    def party_of(self, user: User | None) -> AgreementParty | None:
+        """The party for which the person acts, or None."""
+        if user is None:
+            return None
+        return next((party for party in self.parties if user.acts_for(party.organisation_id)), None)
+
+    def can_be_seen_by(self, user: User | None) -> bool:
+        """Whether the person may read it: everybody once signed, before that its parties.
+
+        The secretariat sees every agreement; a coordinator those of her subregion.
+        """
+        if self.status in PUBLICLY_REGISTERED or self.party_of(user) is not None:
+            return True
+        return user is not None and user.moderates(self.need.subregions())
+
+    def require_party(self, by: User) -> AgreementParty:
+        """The person's party; raises :class:`models.errors.NotAllowed` for anybody else."""
+        party = self.party_of(by)
+        if party is None:
+            raise NotAllowed("agreement_party", reference=self.reference)
+        return party
+
+    def move_to(self, status: AgreementStatus) -> None:
+        """Go on to ``status``; raises :class:`models.errors.InvalidTransition`."""
+        self.status = AGREEMENT_LIFE.check(AgreementStatus(self.status), status)
+
+    def put_terms(self, terms: AgreementTerms, by: User, based_on: int | None) -> AgreementTerms:
+        """Put new terms on the table; the author's party accepts them, the others must again.
+
+        Parameters
+        ----------
+        based_on : int or None
+            Number of the version that the author was reading; None for the first terms.
+
+        Raises
+        ------
+        Conflict
+            If somebody put other terms on the table in the meantime.
+        """
+        party = self.require_party(by)
+        if self.terms:
+            if self.status not in OPEN_TERMS:
+                raise Conflict("terms_are_frozen", reference=self.reference)
+            if based_on != self.current_terms.number:
+                raise Conflict("terms_changed", number=self.current_terms.number)
+            if self.status == AgreementStatus.NEGOTIATED:
+                self.move_to(AgreementStatus.PROPOSED)
+        terms.number = self.current_terms.number + 1 if self.terms else 1
+        terms.author = by
+        self.terms.append(terms)
+        for other in self.parties:
+            other.accepted_number = None
+            other.signed_at = other.signed_by = None
+        party.accepted_number = terms.number
+        return terms
+
+    def accept_terms(self, by: User, number: int) -> None:
+        """Accept, for one's party, the terms on the table.
+
+        Raises
+        ------
+        Conflict
+            If ``number`` is no longer the newest version.
+        """
+        party = self.require_party(by)
+        if self.status not in OPEN_TERMS:
+            raise Conflict("terms_are_frozen", reference=self.reference)
+        if number != self.current_terms.number:
+            raise Conflict("terms_changed", number=self.current_terms.number)
+        party.accepted_number = number
+        if self.status == AgreementStatus.PROPOSED and self.is_accepted_by_all():
+            self.move_to(AgreementStatus.NEGOTIATED)
+
+    def is_accepted_by_all(self) -> bool:
+        """Whether every party accepts the terms on the table."""
+        return all(party.accepted_number == self.current_terms.number for party in self.parties)
+
+    def sign(self, by: User, number: int) -> bool:
+        """Sign for one's party; tell whether this was the last signature.
+
+        The last signature makes the agreement binding. The caller commits the capacity in the
+        same transaction (:func:`models.ledger.commit`), or nothing of it is kept.
+
+        Raises
+        ------
+        InvalidTransition
+            If not every party has accepted the terms yet.
+        Conflict
+            If the party has signed already, or the terms have changed.
+        """
+        party = self.require_party(by)
+        if self.status in IN_FORCE or party.signed_at is not None:
+            raise Conflict("already_signed", reference=self.reference)
+        if number != self.current_terms.number:
+            raise Conflict("terms_changed", number=self.current_terms.number)
+        AGREEMENT_LIFE.check(AgreementStatus(self.status), AgreementStatus.SIGNED)
+        party.signed_by, party.signed_at = by, utc_now()
+        if any(other.signed_at is None for other in self.parties):
+            return False
+        self.move_to(AgreementStatus.SIGNED)
+        self.signed_at = utc_now()
+        return True
+
+    def start(self, by: User) -> None:
+        """Say that the work has begun."""
+        self.require_party(by)
+        self.move_to(AgreementStatus.ACTIVE)
+
+    def complete(self, by: User, report: str) -> None:
+        """Close with a report of what came of it; what was committed counts as used."""
+        self.require_party(by)
+        self._end(AgreementStatus.COMPLETED, report, "closing_report")
+
+    def terminate(self, by: User, reason: str) -> None:
+        """End before the work is done; the caller gives back what was not used."""
+        self.require_party(by)
+        self._end(AgreementStatus.TERMINATED, reason, "reason")
+
+    def abandon(self, by: User, reason: str) -> None:
+        """Break off negotiations; nothing was committed."""
+        self.require_party(by)
+        self._end(AgreementStatus.ABANDONED, reason, "reason")
+
+    def _end(self, status: AgreementStatus, words: str, field: str) -> None:
+        if not words.strip():
+            raise InvalidInput({field: [("required", {})]})
+        self.move_to(status)
+        self.closing_report = words.strip()
+        self.ended_at = utc_now()
+
+    def late_milestones(self, on: date) -> list[Milestone]:
+        """Milestones that were due before ``on`` and are not done."""
+        if self.status not in IN_FORCE:
+            return []
+        return [m for m in self.milestones if m.done_on is None and m.due < on]
+
+
+class AgreementParty(Base):
+    """An organisation that takes part, and what it has accepted and signed."""
+
+    __tablename__ = "agreement_party"
+    __table_args__ = (UniqueConstraint("agreement_id", "organisation_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    agreement_id: Mapped[int] = mapped_column(
+        ForeignKey("agreement.id", ondelete="CASCADE"), index=True
+    )
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
+    role: Mapped[str] = mapped_column(String(16))
+    accepted_number: Mapped[int | None]
+    signed_by_id: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
+    signed_at: Mapped[datetime | None]
+
+    agreement: Mapped[Agreement] = relationship(back_populates="parties")
+    organisation: Mapped[Organisation] = relationship()
+    signed_by: Mapped[User | None] = relationship()
+
+
+class AgreementTerms(Base):
+    """One version of the terms; never changed once it is on the table."""
+
+    __tablename__ = "agreement_terms"
+    __table_args__ = (UniqueConstraint("agreement_id", "number"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    agreement_id: Mapped[int] = mapped_column(ForeignKey("agreement.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    author_id: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    title: Mapped[str] = mapped_column(String(200))
+    activities: Mapped[str] = mapped_column(Text)
+    need_side_duties: Mapped[str] = mapped_column(Text, default="")
+    offer_side_duties: Mapped[str] = mapped_column(Text, default="")
+    starts: Mapped[date]
+    ends: Mapped[date]
+    places: Mapped[int | None]
+    money: Mapped[Decimal | None]
+    currency: Mapped[str | None] = mapped_column(String(3))
+    support_kinds: Mapped[list[str]] = mapped_column(default=list)
+    milestones: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    indicators: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    note: Mapped[str] = mapped_column(Text, default="")
+
+    agreement: Mapped[Agreement] = relationship(back_populates="terms")
+    author: Mapped[User] = relationship()
+
+
+class Milestone(Base):
+    """A dated step of an agreement, with the evidence that it was taken."""
+
+    __tablename__ = "milestone"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    agreement_id: Mapped[int] = mapped_column(
+        ForeignKey("agreement.id", ondelete="CASCADE"), index=True
+    )
+    title: Mapped[str] = mapped_column(String(200))
+    due: Mapped[date]
+    done_on: Mapped[date | None]
+    evidence: Mapped[str] = mapped_column(Text, default="")
+    done_by_id: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
+
+    agreement: Mapped[Agreement] = relationship(back_populates="milestones")
+
+    def mark_done(self, by: User, on: date, evidence: str) -> None:
+        """Say that the step was taken, and what shows it."""
+        self.agreement.require_party(by)
+        if self.agreement.status not in IN_FORCE:
+            raise Conflict("agreement_not_in_force", reference=self.agreement.reference)
+        if self.done_on is not None:
+            raise Conflict("milestone_done", title=self.title)
+        self.done_on, self.done_by_id, self.evidence = on, by.id, evidence.strip()
+
+
+class Indicator(Base):
+    """A measured quantity with its baseline and the target that was agreed."""
+
+    __tablename__ = "indicator"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    agreement_id: Mapped[int] = mapped_column(
+        ForeignKey("agreement.id", ondelete="CASCADE"), index=True
+    )
+    name: Mapped[str] = mapped_column(String(200))
+    unit: Mapped[str] = mapped_column(String(60), default="")
+    baseline: Mapped[float | None]
+    target: Mapped[float]
+    due: Mapped[date | None]
+
+    agreement: Mapped[Agreement] = relationship(back_populates="indicators")
+    reports: Mapped[list[IndicatorReport]] = relationship(
+        back_populates="indicator", cascade="all, delete-orphan", order_by="IndicatorReport.on"
+    )
+
+    def progress(self) -> float | None:
+        """Share of the way from baseline to target that the last report shows; 1.0 = reached.
+
+        None where nothing was reported. May lie below 0 (things got worse) or above 1.
+        """
+        if not self.reports:
+            return None
+        start = self.baseline or 0.0
+        if self.target == start:
+            return 1.0 if self.reports[-1].value >= self.target else 0.0
+        return (self.reports[-1].value - start) / (self.target - start)
+
+
+class IndicatorReport(Base):
+    """A value reported for an indicator."""
+
+    __tablename__ = "indicator_report"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    indicator_id: Mapped[int] = mapped_column(
+        ForeignKey("indicator.id", ondelete="CASCADE"), index=True
+    )
+    on: Mapped[date]
+    value: Mapped[float]
+    note: Mapped[str] = mapped_column(Text, default="")
+    by_id: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
+
+    indicator: Mapped[Indicator] = relationship(back_populates="reports")
+    by: Mapped[User] = relationship()
+
+
+class Commitment(Base):
+    """A row of the ledger: capacity that an agreement takes (positive) or gives back (negative).
+
+    ``money`` is in the offer's currency. ``need_money`` is the same amount in the need's
+    currency, with the rate, its date and its source, so that no sum mixes currencies.
+    """
+
+    __tablename__ = "commitment"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    agreement_id: Mapped[int] = mapped_column(ForeignKey("agreement.id"), index=True)
+    offer_id: Mapped[int] = mapped_column(ForeignKey("offer.id"), index=True)
+    need_id: Mapped[int] = mapped_column(ForeignKey("need.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(8))
+    places: Mapped[int] = mapped_column(default=0)
+    money: Mapped[Decimal] = mapped_column(default=Decimal(0))
+    currency: Mapped[str | None] = mapped_column(String(3))
+    need_money: Mapped[Decimal] = mapped_column(default=Decimal(0))
+    need_currency: Mapped[str | None] = mapped_column(String(3))
+    rate: Mapped[float | None]
+    rate_date: Mapped[date | None]
+    rate_source: Mapped[str] = mapped_column(String(200), default="")
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    agreement: Mapped[Agreement] = relationship(back_populates="commitments")

@@ -1,0 +1,55 @@
+"""Organisations: who posts, provides, asks and signs; and what makes one a task force."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models.base import Base, localised, utc_now
+from models.reference import Country
+
+
+class Organisation(Base):
+    """A ministry, agency, task force, UN body, bank, firm or association."""
+
+    __tablename__ = "organisation"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(String(64), unique=True)
+    kind: Mapped[str] = mapped_column(String(32), index=True)
+    country_code: Mapped[str | None] = mapped_column(ForeignKey("country.code"), index=True)
+    names: Mapped[dict[str, str]]
+    acronym: Mapped[str | None] = mapped_column(String(32))
+    aliases: Mapped[list[str]] = mapped_column(default=list)
+    source: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    approved: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    country: Mapped[Country | None] = relationship(lazy="joined")
+    task_force: Mapped[TaskForce | None] = relationship(
+        back_populates="organisation", uselist=False, cascade="all, delete-orphan"
+    )
+
+    def name(self, language: str) -> str:
+        """The organisation's name for a reader of ``language``."""
+        return localised(self.names, language)
+
+
+class TaskForce(Base):
+    """What a Marrakech task force says of itself: annex I of the 2007 document."""
+
+    __tablename__ = "task_force"
+
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), primary_key=True)
+    lead: Mapped[str] = mapped_column(String(2))
+    themes: Mapped[list[str]] = mapped_column(default=list)
+    objectives: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    activities: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    members: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    region_members: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    meetings: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+
+    organisation: Mapped[Organisation] = relationship(back_populates="task_force")
