@@ -5,7 +5,7 @@ VENV   ?= .venv
 ARGS   ?=
 
 BIN  := $(VENV)/bin
-PIP  := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP  := $(BIN)/python -m pip --disable-pip-version-check -qq
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
         --fork-strategy fewest --generate-hashes --no-emit-index-url \
         --custom-compile-command 'make lock'
