@@ -261,7 +261,7 @@ def test_installed_wheel_runs_the_demonstration_outside_the_checkout(
         # Ahead of the editable install of the checkout.
         "PYTHONPATH": str(site),
         "HOME": str(tmp_path),
-        "BROKER_DATABASE_URL": f"sqlite:///{tmp_path / 'exchange.sqlite'}",
+        "BROKER_HOME": str(tmp_path / "exchange"),
     }
 
     def run(*arguments: str) -> str:
