@@ -85,6 +85,8 @@ FIELD_PROBLEMS = {
     "unknown_code": _l("“%(code)s” is not one of the known codes."),
     "currency_of_offer": _l("Use the offer's currency, %(currency)s."),
     "more_than_committed": _l("This is more than the agreement committed."),
+    "below_committed": _l("Agreements have already committed %(committed)s; the offer cannot have less."),
+    "more_than_left": _l("The offer has only %(left)s left."),
     "not_negative": _l("Give zero or a positive number."),
     "before_start": _l("The end lies before the start."),
     "past_date": _l("This date has passed."),

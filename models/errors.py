@@ -20,7 +20,7 @@ class DomainError(Exception):
         Values for the sentence shown to the person (names, numbers, dates).
     """
 
-    def __init__(self, code: str, **params: Any) -> None:
+    def __init__(self, code: str, /, **params: Any) -> None:
         super().__init__(code)
         self.code = code
         self.params = params

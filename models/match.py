@@ -154,7 +154,7 @@ class Match(Base):
         Conflict
             If an interest already waits for an answer.
         """
-        side = self._require_side(by)
+        side = self.require_side(by)
         if self.open_interest() is not None or self.status in (_M.MUTUAL, _M.AGREEMENT):
             raise Conflict("interest_exists", status=str(self.status))
         self.move_to(MatchStatus.INTEREST)
@@ -175,7 +175,7 @@ class Match(Base):
         interest = self.open_interest()
         if interest is None:
             raise Conflict("no_open_interest", status=str(self.status))
-        if self._require_side(by) == interest.side:
+        if self.require_side(by) == interest.side:
             raise NotAllowed("answer_own_interest")
         self.move_to(MatchStatus.MUTUAL if accept else MatchStatus.DECLINED)
         interest.answer = "accepted" if accept else "declined"
@@ -187,7 +187,7 @@ class Match(Base):
 
     def dismiss(self, by: User, reason: str, note: str) -> Dismissal:
         """Take the match out of one side's list, with the reason, until either post changes."""
-        side = self._require_side(by)
+        side = self.require_side(by)
         self.move_to(MatchStatus.DISMISSED)
         dismissal = Dismissal(
             side=side,
@@ -202,7 +202,7 @@ class Match(Base):
 
     def restore(self, by: User) -> None:
         """Undo a dismissal or a decline: the match is suggested again."""
-        self._require_side(by)
+        self.require_side(by)
         self.move_to(MatchStatus.SUGGESTED)
 
     def is_dismissed(self) -> bool:
@@ -212,7 +212,7 @@ class Match(Base):
         last = self.dismissals[-1]
         return last.need_version == self.need.version and last.offer_version == self.offer.version
 
-    def _require_side(self, by: User) -> str:
+    def require_side(self, by: User) -> str:
         side = self.side_of(by)
         if side is None:
             raise NotAllowed("match_side")
