@@ -93,7 +93,8 @@ def get_post(session: Session, kind: str, post_id: int, by: User | None) -> Need
     NotFound
         Also when it exists but is not for this reader: a link must not tell what others draft.
     """
-    post = session.get(CLASSES[kind], post_id, options=WHOLE)
+    model: type[Need | Offer] = CLASSES[kind]
+    post = session.get(model, post_id, options=WHOLE)
     if post is None or not post.can_be_seen_by(by):
         raise NotFound("no_such_post", id=post_id)
     return post
@@ -332,10 +333,10 @@ SORTS: dict[str, tuple[ColumnElement[Any], ...]] = {
 """Orders in which a list may be read."""
 
 
-def find_posts(filters: PostFilter) -> Select[Need] | Select[Offer]:
+def find_posts(filters: PostFilter) -> Select[Any]:
     """A query for the posts that pass the filters; several codes of one facet mean "any of"."""
     model = CLASSES[filters.kind]
-    query = select(model).where(model.status.in_(filters.statuses))
+    query: Select[Any] = select(model).where(model.status.in_(filters.statuses))
     if filters.open_only:
         query = query.where(model.status.in_(LIVE))
     if filters.organisation_id is not None:
