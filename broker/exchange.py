@@ -1,0 +1,71 @@
+"""The running exchange: its settings, database, reference data and engine, held together once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from broker.reference import Reference
+from broker.settings import Settings
+from models.database import begin_writing, connect
+
+if TYPE_CHECKING:
+    from broker.engine import Engine
+
+
+class Exchange:
+    """What web pages, API, jobs and command line share within one process.
+
+    Parameters
+    ----------
+    settings : Settings
+        Completed settings (:meth:`broker.settings.Settings.completed`).
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.database = connect(settings.database_url)
+        self.sessions = sessionmaker(self.database, expire_on_commit=False)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session for reading; nothing of it is kept."""
+        with self.sessions() as session:
+            yield session
+            session.rollback()
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A session that is committed at the end, or undone whole when something fails."""
+        with self.sessions() as session:
+            begin_writing(session)
+            session.info["writing"] = True
+            yield session
+            session.commit()
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The reference data, read once."""
+        with self.reading() as session:
+            return Reference.read(session)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The matching engine with the live posts; built at first use."""
+        from broker.engine import Engine
+
+        return Engine(self)
+
+    def forget(self) -> None:
+        """Read reference data and posts afresh: they were loaded from outside."""
+        for name in ("reference", "engine"):
+            self.__dict__.pop(name, None)
+
+    def today(self) -> date:
+        """The calendar day by which windows and dates are judged (UTC)."""
+        return datetime.now(UTC).date()
