@@ -17,7 +17,10 @@ from models.user import User
 
 
 class MatchRun(Base):
-    """One run over the whole book: everything that is needed to repeat and to compare it."""
+    """One run over the whole book: everything that is needed to repeat and to compare it.
+
+    ``need_ids`` and ``offer_ids`` are the posts that took part, also those that matched nothing.
+    """
 
     __tablename__ = "match_run"
 
@@ -38,6 +41,8 @@ class MatchRun(Base):
     unmet_needs: Mapped[int] = mapped_column(default=0)
     unused_offers: Mapped[int] = mapped_column(default=0)
     seconds: Mapped[float] = mapped_column(default=0.0)
+    need_ids: Mapped[list[int]] = mapped_column(default=list)
+    offer_ids: Mapped[list[int]] = mapped_column(default=list)
 
     by: Mapped[User | None] = relationship()
     pairs: Mapped[list[RunPair]] = relationship(

@@ -198,6 +198,8 @@ def upgrade() -> None:
         sa.Column("unmet_needs", sa.Integer(), nullable=False),
         sa.Column("unused_offers", sa.Integer(), nullable=False),
         sa.Column("seconds", sa.Double(), nullable=False),
+        sa.Column("need_ids", sa.JSON(), nullable=False),
+        sa.Column("offer_ids", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(
             ["by_id"], ["user_account.id"], name="fk_match_run_by_id_user_account"
         ),
