@@ -300,15 +300,15 @@ def _load_organisations(session: Session, files: _Files) -> None:
         organisation.source = data.get("source") or {}
     session.flush()
     for data in files.rows("task_force"):
-        organisation = known[data["code"]]
-        task_force = organisation.task_force or TaskForce(organisation=organisation)
+        organisation_id = known[data["code"]].id
+        task_force = session.get(TaskForce, organisation_id)
+        if task_force is None:
+            task_force = TaskForce(organisation_id=organisation_id, members={})
+            session.add(task_force)
         task_force.lead = data["lead"]
-        for name in ("themes", "objectives", "activities", "members", "region_members", "meetings"):
-            setattr(
-                task_force,
-                name,
-                _jsonable(data.get(name) or type(getattr(task_force, name) or [])()),
-            )
+        task_force.members = _jsonable(data.get("members", {}))
+        for name in ("themes", "objectives", "activities", "region_members", "meetings"):
+            setattr(task_force, name, _jsonable(data.get(name, [])))
 
 
 def _jsonable(value: Any) -> Any:

@@ -1,0 +1,414 @@
+"""The ``broker`` command: set up, load, match, report, evaluate, serve."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from flask import Flask
+from flask_babel import Babel, force_locale
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+from tqdm import tqdm
+
+from broker import accounts
+from broker.demonstration import kept_password, load_exchange
+from broker.exchange import Exchange
+from broker.fixture_files import FixtureError
+from broker.messages import field_problems, sentence
+from broker.paths import FIXTURES, TRANSLATIONS
+from broker.reference_data import load_reference_data
+from broker.settings import Settings
+from models import LANGUAGES, DomainError, InvalidInput, Need, Role, schema
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+BAD_INPUT, FAILED = 2, 1
+"""Exit codes: what was asked cannot be done as asked; something does not hold."""
+
+
+def _told(command: F) -> F:
+    """Tell a person what went wrong, in a sentence, instead of a stack trace."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except FixtureError as error:
+            for problem in error.problems:
+                click.echo(str(problem), err=True)
+            _fail(sentence(error))
+        except InvalidInput as error:
+            for name, problems in field_problems(error).items():
+                click.echo(f"{name}: {problems}", err=True)
+            _fail(sentence(error))
+        except DomainError as error:
+            _fail(sentence(error))
+        except OperationalError as error:
+            url = make_url(Settings.from_environment().completed().database_url)
+            _fail(
+                sentence(
+                    DomainError(
+                        "database_unreachable",
+                        url=url.render_as_string(hide_password=True),
+                        problem=str(error.orig),
+                    )
+                )
+            )
+
+    return run  # type: ignore[return-value]
+
+
+def _fail(message: str) -> None:
+    click.secho(message, err=True, fg="red")
+    sys.exit(BAD_INPUT)
+
+
+def _exchange() -> Exchange:
+    return Exchange(Settings.from_environment().completed())
+
+
+def _up_to_date() -> Exchange:
+    """The exchange, if its database is at the program's version."""
+    exchange = _exchange()
+    schema.require_current(exchange.database)
+    return exchange
+
+
+class _Speaking(click.Group):
+    """A group whose commands speak the language that ``--language`` names."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        app = Flask("broker")
+        Babel(app, default_translation_directories=str(TRANSLATIONS), default_locale="en")
+        with app.app_context(), force_locale(ctx.params.get("language") or "en"):
+            return super().invoke(ctx)
+
+
+@click.group(cls=_Speaking, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--language",
+    type=click.Choice(LANGUAGES),
+    default="en",
+    show_default=True,
+    help="Language of messages and reports.",
+)
+@click.version_option(package_name="tenyfp-broker")
+def main(language: str) -> None:
+    """Run an exchange of support for sustainable consumption and production.
+
+    Settings come from the environment, with the prefix BROKER_ (docs/settings.md).
+    """
+
+
+@main.command()
+@click.option("--no-serve", is_flag=True, help="Stop before serving the site.")
+@_told
+def demo(no_serve: bool) -> None:
+    """Set up the demonstration exchange, match it, and serve it.
+
+    Running it again changes nothing that is there, and is quick.
+    """
+    from broker.reports import as_text, match_report
+    from broker.runs import run_matching
+
+    exchange = _exchange()
+    schema.upgrade(exchange.database)
+    password = kept_password(exchange.settings.home / "demo-password.txt")
+    with exchange.writing() as session:
+        counts = load_reference_data(session, FIXTURES / "reference")
+    click.echo(f"Reference data: {sum(counts.values())} records in {len(counts)} files.")
+    with exchange.writing() as session:
+        loaded = load_exchange(
+            session,
+            FIXTURES / "demo",
+            exchange.reference,
+            today=exchange.today(),
+            password=password,
+        )
+        people = [(u.role, u.email, u.organisation.name("en")) for u in loaded.accounts]
+    click.echo(
+        f"Demonstration: {loaded.needs} needs and {loaded.offers} offers loaded, "
+        f"{loaded.known} were there already."
+    )
+    with exchange.writing() as session:
+        run = run_matching(exchange, session, None, progress=_bar)
+        report = match_report(session, exchange.reference, run=run, language="en")
+    click.echo()
+    click.echo(as_text(report, "en"))
+    click.echo(f"Accounts of the demonstration (password of all: {password})")
+    for role, email, organisation in people:
+        click.echo(f"  {role!s:<12} {email:<36} {organisation}")
+    if not no_serve:
+        click.echo()
+        _serve(exchange)
+
+
+def _bar(total: int, what: str) -> Any:
+    """A progress bar on the terminal; its ``update(n)`` moves it on."""
+    return tqdm(total=total, desc=what, unit="", leave=True, file=sys.stderr)
+
+
+@main.command()
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=int, help="Port to listen on.")
+@_told
+def serve(host: str | None, port: int | None) -> None:
+    """Serve the site until it is stopped (Ctrl-C)."""
+    _serve(_up_to_date(), host, port)
+
+
+def _serve(exchange: Exchange, host: str | None = None, port: int | None = None) -> None:
+    from gunicorn.app.base import BaseApplication
+
+    from broker.web import create_app
+
+    settings = exchange.settings
+    address = f"{host or settings.host}:{port or settings.port}"
+
+    class Server(BaseApplication):
+        def load_config(self) -> None:
+            self.cfg.set("bind", address)
+            self.cfg.set("workers", settings.workers)
+            self.cfg.set("threads", settings.threads)
+            self.cfg.set("worker_class", "gthread")
+            self.cfg.set("accesslog", None)
+            self.cfg.set("loglevel", "warning")
+
+        def load(self) -> Any:
+            # Each worker opens its own connections and holds its own book.
+            return create_app(settings)
+
+    exchange.database.dispose()
+    click.echo(f"Serving on http://{address} – stop with Ctrl-C.")
+    Server().run()
+
+
+@main.group()
+def db() -> None:
+    """Look after the database."""
+
+
+@db.command("upgrade")
+@click.argument("revision", default="head")
+@_told
+def db_upgrade(revision: str) -> None:
+    """Bring the database to the program's version (or to REVISION)."""
+    click.echo(f"The database is at {schema.upgrade(_exchange().database, revision)}.")
+
+
+@db.command("downgrade")
+@click.argument("revision")
+@click.confirmation_option(prompt="Going back can drop columns and tables with their data. Go on?")
+@_told
+def db_downgrade(revision: str) -> None:
+    """Take the database back to REVISION ("base" drops everything)."""
+    click.echo(f"The database is at {schema.downgrade(_exchange().database, revision)}.")
+
+
+@db.command("check")
+@_told
+def db_check() -> None:
+    """Tell whether the database fits the program; exit code 1 if not."""
+    differences = schema.check(_exchange().database)
+    for line in differences:
+        click.echo(line, err=True)
+    if differences:
+        sys.exit(FAILED)
+    click.echo("The database fits the program.")
+
+
+@main.command("load")
+@click.argument("folder", type=click.Path(path_type=Path))
+@_told
+def load_folder(folder: Path) -> None:
+    """Load FOLDER: reference data, posts and accounts in the form of fixtures/.
+
+    FOLDER holds reference/ or demo/ or both, or the files of one of them. Every problem is told
+    with file, line and field, and then nothing is loaded.
+    """
+    if not folder.is_dir():
+        raise DomainError("no_such_folder", folder=str(folder))
+    exchange = _up_to_date()
+    reference = folder / "reference" if (folder / "reference").is_dir() else folder
+    posts = folder / "demo" if (folder / "demo").is_dir() else folder
+    if (reference / "themes.yaml").is_file():
+        with exchange.writing() as session:
+            counts = load_reference_data(session, reference)
+        click.echo(f"{sum(counts.values())} records of reference data.")
+    if [*posts.glob("needs-*.yaml"), *posts.glob("offers-*.yaml"), *posts.glob("users.yaml")]:
+        password = kept_password(exchange.settings.home / "demo-password.txt")
+        with exchange.writing() as session:
+            loaded = load_exchange(
+                session, posts, exchange.reference, today=exchange.today(), password=password
+            )
+        click.echo(
+            f"{loaded.needs} needs, {loaded.offers} offers; {loaded.known} were there already."
+        )
+
+
+@main.command()
+@click.option("--need", "reference", help="Only this need, by its reference; nothing is stored.")
+@click.pass_context
+@_told
+def match(context: click.Context, reference: str | None) -> None:
+    """Match the whole book and store the run, or rank the offers for one need."""
+    from sqlalchemy import select
+
+    from broker.explanations import reason_sentence
+    from broker.matches import ranked_offers
+    from broker.posts import WHOLE
+    from broker.runs import run_matching
+
+    exchange = _up_to_date()
+    language = context.find_root().params["language"]
+    if reference is None:
+        with exchange.writing() as session:
+            run = run_matching(exchange, session, None, progress=_bar)
+            click.echo(
+                f"Run {run.id}: {run.needs} needs, {run.offers} offers, "
+                f"{run.eligible_pairs} eligible pairs, {run.matches} matches, "
+                f"{run.unmet_needs} unmet needs, {run.seconds:.2f} s."
+            )
+        return
+    with exchange.reading() as session:
+        need = session.scalar(select(Need).where(Need.reference == reference).options(*WHOLE))
+        if need is None:
+            raise DomainError("no_such_post", id=reference)
+        ranked = ranked_offers(exchange, session, need, on=exchange.today())
+        for match_ in ranked:
+            reason = reason_sentence(match_.reason, exchange.reference, language)
+            click.echo(
+                f"{match_.points:6.2f}  {match_.band:<8}  {match_.offer.reference:<28} {reason}"
+            )
+        if not ranked:
+            click.echo("No offer on the exchange can serve this need now.")
+
+
+@main.command()
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "csv", "xlsx", "json"]),
+    default="text",
+    show_default=True,
+)
+@click.option("--output", type=click.Path(path_type=Path), help="File to write; needed for xlsx.")
+@click.pass_context
+@_told
+def report(context: click.Context, form: str, output: Path | None) -> None:
+    """Write the match report of the newest run."""
+    from broker.report_files import as_csv, as_json, as_xlsx
+    from broker.reports import as_text, match_report
+
+    language = context.find_root().params["language"]
+    exchange = _up_to_date()
+    with exchange.reading() as session:
+        made = match_report(session, exchange.reference, language=language)
+        writers: dict[str, Callable[..., str | bytes]] = {
+            "text": as_text,
+            "csv": as_csv,
+            "xlsx": as_xlsx,
+            "json": as_json,
+        }
+        content = writers[form](made, language)
+    if output is not None:
+        output.write_bytes(content if isinstance(content, bytes) else content.encode())
+        click.echo(f"Written to {output}.")
+    elif isinstance(content, bytes):
+        raise click.UsageError("An XLSX file needs --output FILE.")
+    else:
+        click.echo(content)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
+@_told
+def evaluate(folder: Path, as_object: bool) -> None:
+    """Rank a labelled FOLDER with the production engine and print how well it does.
+
+    FOLDER holds needs.jsonl, offers.jsonl and qrels.tsv (docs/matching-quality.md).
+    """
+    from broker.labelled import evaluate_folder
+
+    result, ignored = evaluate_folder(folder)
+    for note in ignored:
+        click.echo(note, err=True)
+    if as_object:
+        click.echo(json.dumps(result))
+        return
+    for name, value in result.items():
+        click.echo(f"{name:<10} {value if isinstance(value, int) else format(value, '.4f')}")
+
+
+@main.group()
+def users() -> None:
+    """Look after the accounts."""
+
+
+@users.command("create")
+@click.argument("email")
+@click.option("--name", required=True, help="Name, or the role that the account stands for.")
+@click.option(
+    "--role", required=True, type=click.Choice([str(r) for r in Role if r != Role.PUBLIC])
+)
+@click.option("--organisation", required=True, help="Code of the organisation, e.g. gov-pe.")
+@click.option("--subregion", help="For a coordinator.")
+@click.option("--user-language", type=click.Choice(LANGUAGES), default="es", show_default=True)
+@click.option("--password", help="Left out: one is made and printed once.")
+@_told
+def create_user(
+    email: str,
+    name: str,
+    role: str,
+    organisation: str,
+    subregion: str | None,
+    user_language: str,
+    password: str | None,
+) -> None:
+    """Open an account for EMAIL."""
+    exchange = _up_to_date()
+    chosen = password or secrets.token_urlsafe(12)
+    with exchange.writing() as session:
+        accounts.create_user(
+            session,
+            None,
+            email=email,
+            name=name,
+            role=Role(role),
+            organisation=accounts.find_organisation(session, organisation),
+            password=chosen,
+            language=user_language,
+            subregion=subregion,
+        )
+    click.echo(f"Account {email} opened." + ("" if password else f" Password: {chosen}"))
+
+
+@users.command("grant")
+@click.argument("email")
+@click.argument("role", type=click.Choice([str(r) for r in Role if r != Role.PUBLIC]))
+@click.option("--organisation", help="Code of another organisation.")
+@click.option("--subregion", help="For a coordinator.")
+@_told
+def grant(email: str, role: str, organisation: str | None, subregion: str | None) -> None:
+    """Give the account of EMAIL another ROLE."""
+    exchange = _up_to_date()
+    with exchange.writing() as session:
+        accounts.grant_role(
+            session,
+            None,
+            accounts.find_user(session, email),
+            role=Role(role),
+            organisation=accounts.find_organisation(session, organisation)
+            if organisation
+            else None,
+            subregion=subregion,
+        )
+    click.echo(f"{email} is now {role}.")

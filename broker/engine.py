@@ -1,0 +1,428 @@
+"""The one place where rows become the engine's profiles, and its results become rows again."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from broker.encoder import load_encoder
+from broker.posts import WHOLE
+from broker.reference import Reference
+from matching import Book, NeedProfile, OfferProfile, Taxonomy, TextScale, Weights
+from matching.text import Role, Side, TextModel, Vector, split_sentences
+from models import (
+    LIVE,
+    Match,
+    MatchStatus,
+    Need,
+    Offer,
+    Post,
+    PostStatus,
+    TextVector,
+    WeightSet,
+    utc_now,
+)
+
+if TYPE_CHECKING:
+    from broker.exchange import Exchange
+
+OVERLAP = timedelta(seconds=60)
+"""How far a look for changes reaches back: transactions commit later than they are stamped."""
+
+Progress = Callable[[int, str], Any]
+"""``progress(total, what)`` gives something with ``update(n)`` and ``close()``."""
+
+
+def taxonomy_of(reference: Reference) -> Taxonomy:
+    """The engine's taxonomy, from the reference data."""
+
+    def rows(scheme: str) -> list[dict[str, Any]]:
+        return [
+            {"code": term.code, "parent": term.parent, **term.extra}
+            for term in reference.terms.get(scheme, {}).values()
+        ]
+
+    return Taxonomy.from_reference(
+        themes=rows("theme"),
+        countries=[
+            {"code": c.code, "subregion": c.subregion, "bodies": c.bodies}
+            for c in reference.countries.values()
+        ],
+        support_kinds=rows("support_kind"),
+        ilac_areas=rows("ilac_area"),
+        programmes=rows("programme"),
+        dimensions=rows("dimension"),
+        horizons=rows("horizon"),
+        languages=rows("language"),
+        organisation_kinds=rows("organisation_kind"),
+    )
+
+
+def glossary_of(reference: Reference) -> dict[str, dict[str, list[str]]]:
+    """The terms of the field by theme and language, for the text model."""
+    return {
+        code: term.extra.get("keywords", {})
+        for code, term in reference.terms.get("theme", {}).items()
+    }
+
+
+def in_dollars(
+    amount: Decimal | None, currency: str | None, reference: Reference
+) -> float | None:
+    """An amount in US dollars at the stored rates; None where it cannot be compared."""
+    if amount is None:
+        return None
+    found = reference.currencies.get(currency or "")
+    return float(amount) * found.usd_rate if found else None
+
+
+def text_of(post: Post) -> tuple[str, str]:
+    """Title and body of a post as the text model reads them."""
+    body = [post.description]
+    if isinstance(post, Need):
+        body += [post.problem, post.results]
+    body += [support.detail for support in post.supports]
+    return post.title, "\n".join(part for part in body if part)
+
+
+def _common(post: Post) -> dict[str, Any]:
+    return {
+        "id": post.id,
+        "reference": post.reference,
+        "organisation": post.organisation_id,
+        "published": post.status in LIVE,
+        "language": post.language,
+        "themes": frozenset(post.codes("theme")),
+        "ilac_areas": frozenset(post.codes("ilac_area")),
+        "support_kinds": frozenset(post.support_kinds),
+        "modalities": frozenset(s.modality for s in post.supports if s.modality),
+        "programmes": frozenset(post.codes("programme")),
+        "mandates": frozenset(post.codes("mandate")),
+        "dimension": post.dimension,
+        "horizon": post.horizon,
+        "starts": post.starts,
+        "ends": post.ends,
+        "languages": frozenset(post.codes("language")),
+    }
+
+
+def need_profile(need: Need, reference: Reference) -> NeedProfile:
+    """What the engine knows of a need; what agreements cover already is no longer asked for."""
+    open_money = need.money_open()
+    most = in_dollars(open_money, need.currency, reference)
+    least = in_dollars(need.money_least, need.currency, reference)
+    if least is not None and most is not None:
+        least = min(least, most)
+    return NeedProfile(
+        **_common(need),
+        country=need.country_code,
+        subregion=need.subregion,
+        organisation_kind=need.organisation.kind,
+        level=need.level,
+        money_least=least or None,
+        money_most=most or None,
+        places_wanted=need.places_open() or None,
+        closes=_earlier(need.closes, need.expires_on),
+    )
+
+
+def offer_profile(offer: Offer, reference: Reference) -> OfferProfile:
+    """What the engine knows of an offer, with the capacity that is left."""
+    countries = frozenset(offer.codes("serves_country"))
+    subregions = frozenset(offer.codes("serves_subregion"))
+    outside = offer.codes("serves_outside")
+
+    def dollars(amount: Decimal | None) -> float | None:
+        return in_dollars(amount, offer.currency, reference)
+
+    return OfferProfile(
+        **_common(offer),
+        organisation_country=offer.organisation.country_code,
+        serves_countries=countries,
+        serves_subregions=subregions,
+        outside_region_only=bool(outside) and not countries and not subregions,
+        serves_organisation_kinds=frozenset(offer.codes("serves_organisation_kind")),
+        own_country=offer.own_country,
+        opens=offer.opens,
+        closes=_earlier(offer.closes, offer.expires_on),
+        places_left=offer.remaining_places(),
+        places_per_beneficiary=offer.places_per_beneficiary,
+        money_left=dollars(offer.remaining_money()),
+        grant_least=dollars(offer.grant_least),
+        grant_most=dollars(offer.grant_most),
+        experience_countries=frozenset(offer.experience_countries),
+        pilot=bool(offer.pilot_hosted),
+    )
+
+
+def _earlier(*days: Any) -> Any:
+    return min((day for day in days if day is not None), default=None)
+
+
+class Vectors:
+    """Vectors of texts, made once per text and kept by digest in the database."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.encoder = load_encoder(exchange.settings.encoder)
+        self._known: dict[tuple[str, str], Vector] = {}
+
+    @property
+    def key(self) -> str:
+        """Encoder and version under which vectors are kept."""
+        return f"{self.encoder.name} {self.encoder.version}" if self.encoder else ""
+
+    def of(
+        self,
+        session: Session,
+        texts: Sequence[str],
+        role: Role,
+        progress: Progress | None = None,
+    ) -> list[Vector | None]:
+        """The vectors of ``texts``; those that are not known yet are made and kept.
+
+        Returns
+        -------
+        list
+            float32 arrays (dimension,); None throughout where there is no encoder.
+        """
+        if self.encoder is None:
+            return [None] * len(texts)
+        digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        missing = {d: t for d, t in zip(digests, texts, strict=True) if (d, role) not in self._known}
+        self._read(session, list(missing), role)
+        missing = {d: t for d, t in missing.items() if (d, role) not in self._known}
+        if missing:
+            self._make(session, missing, role, progress)
+        return [self._known[digest, role] for digest in digests]
+
+    def _read(self, session: Session, digests: list[str], role: Role) -> None:
+        for start in range(0, len(digests), 500):
+            rows = session.execute(
+                select(TextVector.digest, TextVector.vector).where(
+                    TextVector.digest.in_(digests[start : start + 500]),
+                    TextVector.encoder == self.key,
+                    TextVector.role == role,
+                )
+            )
+            for digest, blob in rows:
+                self._known[digest, role] = np.frombuffer(blob, "<f4").astype(np.float32)
+
+    def _make(
+        self, session: Session, missing: Mapping[str, str], role: Role, progress: Progress | None
+    ) -> None:
+        assert self.encoder is not None  # noqa: S101 - `of` returns early without an encoder
+        bar = progress(len(missing), "Encoding texts") if progress else None
+        made: dict[str, Vector] = {}
+        items = list(missing.items())
+        for start in range(0, len(items), 16):
+            batch = items[start : start + 16]
+            vectors = self.encoder.encode([text for _digest, text in batch], role)
+            made |= {digest: vector for (digest, _text), vector in zip(batch, vectors, strict=True)}
+            if bar:
+                bar.update(len(batch))
+        if bar:
+            bar.close()
+        if session.info.get("writing"):
+            self._keep(session, made, role)
+        else:
+            # A reader's transaction must not become a writer's half-way.
+            with self.exchange.writing() as own:
+                self._keep(own, made, role)
+        self._known |= {(digest, role): vector for digest, vector in made.items()}
+
+    def _keep(self, session: Session, made: Mapping[str, Vector], role: Role) -> None:
+        stored = set(
+            session.scalars(
+                select(TextVector.digest).where(
+                    TextVector.digest.in_(list(made)),
+                    TextVector.encoder == self.key,
+                    TextVector.role == role,
+                )
+            )
+        )
+        session.add_all(
+            TextVector(
+                digest=digest, encoder=self.key, role=role, vector=vector.astype("<f4").tobytes()
+            )
+            for digest, vector in made.items()
+            if digest not in stored
+        )
+        session.flush()
+
+
+@dataclass(frozen=True)
+class Standing:
+    """With what the engine works now: shown wherever a score is shown."""
+
+    text_version: str
+    weights: Weights
+    has_encoder: bool
+
+
+class Engine:
+    """The live posts in the engine's :class:`matching.Book`, kept in step with the database.
+
+    Every process holds its own book. Before a question is answered, :meth:`sync` brings in what
+    any process has changed since: posts and dismissals carry the moment of their last change.
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.vectors = Vectors(exchange)
+        self.text_model = TextModel(
+            self.vectors.encoder.name if self.vectors.encoder else None,
+            glossary_of(exchange.reference),
+        )
+        self.scale = TextScale(self.text_model.calibrate, self.text_model.version)
+        self.taxonomy = taxonomy_of(exchange.reference)
+        self._lock = threading.RLock()
+        self._seen: dict[int, datetime] = {}
+        self._barred: set[tuple[int, int]] = set()
+        self._looked: datetime | None = None
+        self._weights_id: int | None = None
+        self.book = self._new_book(Weights())
+
+    def _new_book(self, weights: Weights) -> Book:
+        return Book(self.taxonomy, self.scale, weights=weights)
+
+    @property
+    def standing(self) -> Standing:
+        """With what the engine works now."""
+        return Standing(
+            self.text_model.version, self.book.weights, self.vectors.encoder is not None
+        )
+
+    def features(
+        self, session: Session, posts: Sequence[Post], progress: Progress | None = None
+    ) -> list[Vector]:
+        """Feature vectors of posts, in their order."""
+        made: dict[int, Vector] = {}
+        for side in ("need", "offer"):
+            mine = [(n, post) for n, post in enumerate(posts) if post.kind == side]
+            texts = [text_of(post) for _n, post in mine]
+            sources = [self.text_model.source(*text) for text in texts]
+            vectors = self.vectors.of(session, sources, self.text_model.role(side), progress)
+            for (n, post), (title, body), vector in zip(mine, texts, vectors, strict=True):
+                made[n] = self.text_model.features(title, body, post.language, side, vector)
+        return [made[n] for n in range(len(posts))]
+
+    def sentences(self, session: Session, post: Post) -> tuple[list[str], Vector]:
+        """The sentences of a post and their feature vectors, (n, d)."""
+        side: Side = "need" if post.kind == "need" else "offer"
+        title, body = text_of(post)
+        found = [sentence for sentence in (title, *split_sentences(body)) if sentence.strip()][:24]
+        vectors = self.vectors.of(session, found, self.text_model.role(side))
+        rows = [
+            self.text_model.features("", sentence, post.language, side, vector)
+            for sentence, vector in zip(found, vectors, strict=True)
+        ]
+        shape = (0, self.text_model.dimension)
+        return found, np.stack(rows) if rows else np.zeros(shape, np.float32)
+
+    def sync(self, session: Session, progress: Progress | None = None) -> Book:
+        """Bring the book up to date with the database, and give it."""
+        with self._lock:
+            self._sync_weights(session)
+            now = utc_now()
+            self._sync_posts(session, progress)
+            self._sync_dismissals(session)
+            self._looked = now
+            return self.book
+
+    def _sync_weights(self, session: Session) -> None:
+        newest = session.scalar(select(WeightSet).order_by(WeightSet.id.desc()).limit(1))
+        if newest is not None and newest.id != self._weights_id:
+            self._weights_id = newest.id
+            self.book = self._new_book(Weights(**newest.values, version=f"set-{newest.id}"))
+            self._seen.clear()
+            self._barred.clear()
+            self._looked = None
+
+    def _since(self) -> datetime:
+        return self._looked - OVERLAP if self._looked else datetime(1970, 1, 1, tzinfo=UTC)
+
+    def _sync_posts(self, session: Session, progress: Progress | None) -> None:
+        query = select(Post.id, Post.updated_at, Post.status).where(Post.updated_at >= self._since())
+        if self._looked is None:
+            query = query.where(Post.status.in_(LIVE))
+        changed = [
+            (post_id, stamp, status)
+            for post_id, stamp, status in session.execute(query)
+            if self._seen.get(post_id) != stamp
+        ]
+        live = [post_id for post_id, _stamp, status in changed if PostStatus(status) in LIVE]
+        for post_id, _stamp, status in changed:
+            if PostStatus(status) not in LIVE:
+                self._remove(post_id)
+        for start in range(0, len(live), 500):
+            posts = list(
+                session.scalars(
+                    select(Post)
+                    .where(Post.id.in_(live[start : start + 500]))
+                    .options(*WHOLE, selectinload(Need.country))
+                    .order_by(Post.id)
+                )
+            )
+            for post, vector in zip(posts, self.features(session, posts, progress), strict=True):
+                self._put(post, vector)
+        self._seen |= {post_id: stamp for post_id, stamp, _status in changed}
+
+    def _put(self, post: Post, vector: Vector) -> None:
+        if isinstance(post, Need):
+            self.book.put_need(need_profile(post, self.exchange.reference), vector)
+        elif isinstance(post, Offer):
+            self.book.put_offer(offer_profile(post, self.exchange.reference), vector)
+
+    def _remove(self, post_id: int) -> None:
+        self.book.remove_need(post_id)
+        self.book.remove_offer(post_id)
+
+    def _sync_dismissals(self, session: Session) -> None:
+        """Keep apart the pairs that one side has dismissed and neither has changed since."""
+        dismissed = session.scalars(
+            select(Match)
+            .where(Match.status == MatchStatus.DISMISSED)
+            .options(
+                selectinload(Match.dismissals),
+                selectinload(Match.need),
+                selectinload(Match.offer),
+            )
+        )
+        barred = {(m.need_id, m.offer_id) for m in dismissed if m.is_dismissed()}
+        if barred != self._barred:
+            self.book.bar(barred)
+            self._barred = barred
+
+
+def pairs_of(session: Session, pairs: Iterable[tuple[int, int]]) -> dict[int, Need | Offer]:
+    """The posts of ``(need_id, offer_id)`` pairs, whole, by id, in two queries."""
+    ids = {post_id for pair in pairs for post_id in pair}
+    found: dict[int, Need | Offer] = {}
+    for start in range(0, len(ids), 500):
+        chunk = sorted(ids)[start : start + 500]
+        for model in (Need, Offer):
+            rows = session.scalars(select(model).where(model.id.in_(chunk)).options(*WHOLE))
+            found |= {post.id: post for post in rows}
+    return found
+
+
+__all__ = [
+    "Engine",
+    "Progress",
+    "Standing",
+    "Vectors",
+    "need_profile",
+    "offer_profile",
+    "pairs_of",
+    "taxonomy_of",
+]
