@@ -75,6 +75,7 @@ SENTENCES = {
     "fixture_invalid": _l("%(count)s problems in the files of %(folder)s; nothing was loaded."),
     "no_such_folder": _l("There is no folder %(folder)s."),
     "database_behind": _l("The database is at version %(now)s, the program at %(then)s. Run “broker db upgrade”."),
+    "database_ahead": _l("The database is at version %(now)s, newer than the program at %(then)s. Install the newer program."),
     "database_unreachable": _l("The database %(url)s cannot be opened: %(problem)s"),
     "evaluation_folder": _l("%(folder)s is not a labelled folder: %(problem)s"),
 }  # fmt: skip
