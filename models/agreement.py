@@ -7,8 +7,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstraint, event
+from sqlalchemy.orm import Mapped, Mapper, mapped_column, object_session, relationship
 
 from models.base import Base, utc_now
 from models.errors import Conflict, InvalidInput, NotAllowed
@@ -68,6 +68,7 @@ class Agreement(Base):
     )
     revision: Mapped[int] = mapped_column()
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    updated_at: Mapped[datetime] = mapped_column(default=utc_now)
     signed_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     closing_report: Mapped[str] = mapped_column(Text, default="")
@@ -91,6 +92,8 @@ class Agreement(Base):
         back_populates="agreement", cascade="all, delete-orphan", order_by="Commitment.id"
     )
 
+    # Whatever a party does stamps ``updated_at`` here, so that ``revision`` counts it: of two
+    # parties who accept or sign at the same moment, the second is told and looks again.
     __mapper_args__ = {"version_id_col": revision}
 
     @property
@@ -152,6 +155,7 @@ class Agreement(Base):
             other.accepted_number = None
             other.signed_at = other.signed_by = None
         party.accepted_number = terms.number
+        self.updated_at = utc_now()
         return terms
 
     def accept_terms(self, by: User, number: int) -> None:
@@ -168,6 +172,7 @@ class Agreement(Base):
         if number != self.current_terms.number:
             raise Conflict("terms_changed", number=self.current_terms.number)
         party.accepted_number = number
+        self.updated_at = utc_now()
         if self.status == AgreementStatus.PROPOSED and self.is_accepted_by_all():
             self.move_to(AgreementStatus.NEGOTIATED)
 
@@ -194,11 +199,12 @@ class Agreement(Base):
         if number != self.current_terms.number:
             raise Conflict("terms_changed", number=self.current_terms.number)
         AGREEMENT_LIFE.check(AgreementStatus(self.status), AgreementStatus.SIGNED)
-        party.signed_by, party.signed_at = by, utc_now()
+        self.updated_at = utc_now()
+        party.signed_by, party.signed_at = by, self.updated_at
         if any(other.signed_at is None for other in self.parties):
             return False
         self.move_to(AgreementStatus.SIGNED)
-        self.signed_at = utc_now()
+        self.signed_at = self.updated_at
         return True
 
     def start(self, by: User) -> None:
@@ -226,7 +232,7 @@ class Agreement(Base):
             raise InvalidInput({field: [("required", {})]})
         self.move_to(status)
         self.closing_report = words.strip()
-        self.ended_at = utc_now()
+        self.ended_at = self.updated_at = utc_now()
 
     def late_milestones(self, on: date) -> list[Milestone]:
         """Milestones that were due before ``on`` and are not done."""
@@ -260,7 +266,12 @@ class AgreementTerms(Base):
     """One version of the terms; never changed once it is on the table."""
 
     __tablename__ = "agreement_terms"
-    __table_args__ = (UniqueConstraint("agreement_id", "number"),)
+    __table_args__ = (
+        UniqueConstraint("agreement_id", "number"),
+        CheckConstraint("starts <= ends", name="period_in_order"),
+        CheckConstraint("places IS NULL OR places >= 0", name="places_not_negative"),
+        CheckConstraint("money IS NULL OR money >= 0", name="money_not_negative"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     agreement_id: Mapped[int] = mapped_column(ForeignKey("agreement.id", ondelete="CASCADE"))
@@ -283,6 +294,16 @@ class AgreementTerms(Base):
 
     agreement: Mapped[Agreement] = relationship(back_populates="terms")
     author: Mapped[User] = relationship()
+
+
+@event.listens_for(AgreementTerms, "before_update")
+def _refuse_change(
+    _mapper: Mapper[AgreementTerms], _connection: object, target: AgreementTerms
+) -> None:
+    # The database refuses it too, by trigger (see the migrations): this names the agreement.
+    session = object_session(target)
+    if session is not None and session.is_modified(target, include_collections=False):
+        raise Conflict("terms_are_frozen", reference=target.agreement.reference)
 
 
 class Milestone(Base):
@@ -366,11 +387,20 @@ class IndicatorReport(Base):
 class Commitment(Base):
     """A row of the ledger: capacity that an agreement takes (positive) or gives back (negative).
 
+    Rows are only ever added; the database refuses to change or to delete one.
+
     ``money`` is in the offer's currency. ``need_money`` is the same amount in the need's
     currency, with the rate, its date and its source, so that no sum mixes currencies.
     """
 
     __tablename__ = "commitment"
+    __table_args__ = (
+        CheckConstraint(
+            "(kind = 'commit' AND places >= 0 AND money >= 0 AND need_money >= 0)"
+            " OR (kind = 'return' AND places <= 0 AND money <= 0 AND need_money <= 0)",
+            name="sign_of_kind",
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     agreement_id: Mapped[int] = mapped_column(ForeignKey("agreement.id"), index=True)
@@ -384,7 +414,7 @@ class Commitment(Base):
     need_currency: Mapped[str | None] = mapped_column(String(3))
     rate: Mapped[float | None]
     rate_date: Mapped[date | None]
-    rate_source: Mapped[str] = mapped_column(String(200), default="")
+    rate_source: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     agreement: Mapped[Agreement] = relationship(back_populates="commitments")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, MetaData
@@ -51,6 +51,10 @@ class UTCDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+LARGEST_AMOUNT = Decimal(10) ** 16
+"""No amount is larger, so that its hundredths fit the databases' 64 bits."""
+
+
 class Amount(TypeDecorator[Decimal]):
     """Money as a decimal with two digits, kept as a whole number of hundredths.
 
@@ -63,13 +67,16 @@ class Amount(TypeDecorator[Decimal]):
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
         if value is None:
             return None
-        hundredths = (Decimal(value) * 100).to_integral_value(rounding=ROUND_HALF_EVEN)
-        if hundredths != Decimal(value) * 100:
+        amount = Decimal(value)
+        if not amount.is_finite() or abs(amount) > LARGEST_AMOUNT:
+            raise ValueError(f"an amount is at most {LARGEST_AMOUNT:,f}, not {value}")
+        hundredths = amount.scaleb(2).to_integral_value()
+        if hundredths != amount.scaleb(2):
             raise ValueError(f"an amount has at most two decimals, not {value}")
         return int(hundredths)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
-        return None if value is None else Decimal(value) / 100
+        return None if value is None else Decimal(value).scaleb(-2)
 
 
 class Base(DeclarativeBase):

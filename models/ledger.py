@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.agreement import Agreement, Commitment
 from models.base import utc_now
-from models.errors import CapacityExceeded, InvalidInput
-from models.post import LIVE, Need, Offer, Post, PostStatus
+from models.errors import CapacityExceeded, Conflict, InvalidInput
+from models.post import Need, Offer, Post, PostStatus
 from models.reference import Currency
 
 NOTHING = Decimal(0)
+CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +25,15 @@ class Conversion:
 
     money: Decimal
     currency: str | None
-    rate: float | None
-    source: Currency | None
+    rate: float | None = None
+    rate_date: date | None = None
+    rate_source: str = ""
 
 
 def convert(session: Session, money: Decimal, from_: str | None, to: str | None) -> Conversion:
     """``money`` in another currency, at the stored rates (both against the US dollar).
+
+    The conversion is dated by the older of the two rates.
 
     Raises
     ------
@@ -36,60 +41,58 @@ def convert(session: Session, money: Decimal, from_: str | None, to: str | None)
         If a currency is unknown.
     """
     if not money or from_ == to or to is None:
-        return Conversion(money, to or from_, None, None)
-    rates = {}
+        return Conversion(money, to or from_)
+    rates: list[Currency] = []
     for code in (from_, to):
         currency = session.get(Currency, code) if code else None
         if currency is None:
             raise InvalidInput({"currency": [("unknown_code", {"code": code})]})
-        rates[code] = currency
-    rate = rates[from_].usd_rate / rates[to].usd_rate
-    converted = (money * Decimal(str(rate))).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
-    return Conversion(converted, to, rate, rates[to])
+        rates.append(currency)
+    rate = rates[0].usd_rate / rates[1].usd_rate
+    return Conversion(
+        (money * Decimal(str(rate))).quantize(CENT, ROUND_HALF_EVEN),
+        to,
+        rate,
+        min((c.rate_date for c in rates if c.rate_date), default=None),
+        "; ".join(dict.fromkeys(c.rate_source for c in rates if c.rate_source)),
+    )
 
 
 def commit(session: Session, agreement: Agreement) -> Commitment:
     """Set the agreed places and money of the offer aside, and cover the need with them.
 
     The offer's balance changes in a single UPDATE whose WHERE clause holds the capacity rule:
-    whoever comes second at the same moment finds no row to change.
+    whoever comes second at the same moment finds no row to change. An offer or need that states
+    no currency takes that of the first money committed, so that its balance has only one.
 
     Raises
     ------
     CapacityExceeded
         If fewer places or less money are left than the terms say, or the offer is no longer
         on the exchange.
+    Conflict
+        If the need is no longer on the exchange, or the agreement's capacity is committed already.
+    InvalidInput
+        If the terms' money is not in the offer's currency.
     """
     terms, offer, need = agreement.current_terms, agreement.offer, agreement.need
     places, money = terms.places or 0, terms.money or NOTHING
-    if money and offer.currency and terms.currency != offer.currency:
-        raise InvalidInput({"currency": [("currency_of_offer", {"currency": offer.currency})]})
     session.flush()
-    taken = session.execute(
-        update(Offer.__table__)  # type: ignore[arg-type]
-        .where(
-            Offer.__table__.c.id == offer.id,
-            Offer.__table__.c.id.in_(
-                select(Post.__table__.c.id).where(Post.__table__.c.status.in_(LIVE))
-            ),
-            or_(
-                Offer.__table__.c.places.is_(None),
-                Offer.__table__.c.places - Offer.__table__.c.places_committed >= places,
-            ),
-            or_(
-                Offer.__table__.c.money.is_(None),
-                Offer.__table__.c.money - Offer.__table__.c.money_committed >= money,
-            ),
-        )
-        .values(
-            places_committed=Offer.__table__.c.places_committed + places,
-            money_committed=Offer.__table__.c.money_committed + money,
-        )
-    )
-    session.refresh(offer)
-    if taken.rowcount != 1:  # type: ignore[attr-defined]
+    _hold(session, offer, need)
+    if agreement.commitments:
+        raise Conflict("already_signed", reference=agreement.reference)
+    if not need.is_live:
+        raise Conflict("need_not_live", reference=need.reference)
+    if money:
+        if terms.currency is None or terms.currency != (offer.currency or terms.currency):
+            raise InvalidInput({"currency": [("currency_of_offer", {"currency": offer.currency})]})
+        offer.currency = terms.currency
+        need.currency = need.currency or terms.currency
+    if not (offer.is_live and _take(session, offer, places, money)):
         raise CapacityExceeded(
-            "capacity_exceeded" if offer.is_live else "offer_not_live",
+            "capacity_exceeded"
+            if offer.is_live or offer.status == PostStatus.EXHAUSTED
+            else "offer_not_live",
             reference=offer.reference,
             places_asked=places,
             places_left=offer.remaining_places(),
@@ -97,10 +100,8 @@ def commit(session: Session, agreement: Agreement) -> Commitment:
             money_left=offer.remaining_money(),
             currency=offer.currency,
         )
-    row = _row(session, agreement, "commit", places, money)
-    _cover(session, need, row)
-    _restate(offer, need)
-    return row
+    covered = convert(session, money, offer.currency, need.currency)
+    return _enter(session, agreement, "commit", places, money, covered)
 
 
 def give_back(
@@ -108,14 +109,17 @@ def give_back(
 ) -> Commitment:
     """Return to the offer what an ended agreement did not use.
 
+    The need's share is returned at the rate of the commitment, whatever the rate is now.
+
     Raises
     ------
     InvalidInput
         If more was used than was committed.
     """
-    committed = [row for row in agreement.commitments if row.kind == "commit"]
-    places = sum(row.places for row in committed) - places_used
-    money = sum((row.money for row in committed), NOTHING) - money_used
+    rows = agreement.commitments
+    places_held = sum(row.places for row in rows)
+    money_held = sum((row.money for row in rows), NOTHING)
+    places, money = places_held - places_used, money_held - money_used
     problems: dict[str, object] = {}
     if places < 0 or places_used < 0:
         problems["places_used"] = [("more_than_committed", {})]
@@ -124,26 +128,69 @@ def give_back(
     if problems:
         raise InvalidInput(problems)
     session.flush()
+    _hold(session, agreement.offer, agreement.need)
+    _take(session, agreement.offer, -places, -money)
+    uncovered = NOTHING
+    if money:
+        need_money_held = sum((row.need_money for row in rows), NOTHING)
+        uncovered = (need_money_held * money / money_held).quantize(CENT, ROUND_HALF_EVEN)
+    first = rows[0] if rows else None
+    covered = Conversion(
+        -uncovered,
+        first.need_currency if first else agreement.need.currency,
+        first.rate if first else None,
+        first.rate_date if first else None,
+        first.rate_source if first else "",
+    )
+    return _enter(session, agreement, "return", -places, -money, covered)
+
+
+def _hold(session: Session, offer: Offer, need: Need) -> None:
+    """Lock both posts until the transaction ends, and read them as they are now.
+
+    Always in the order of their numbers, so that two signers never wait for each other. SQLite
+    has one lock for everything, which :func:`models.database.begin_writing` has taken.
+    """
     session.execute(
-        update(Offer.__table__)  # type: ignore[arg-type]
-        .where(Offer.__table__.c.id == agreement.offer_id)
+        select(Post.id)
+        .where(Post.id.in_((offer.id, need.id)))
+        .order_by(Post.id)
+        .with_for_update(key_share=True)
+    ).all()
+    session.refresh(offer)
+    session.refresh(need)
+
+
+def _take(session: Session, offer: Offer, places: int, money: Decimal) -> bool:
+    """Change the offer's balance if it allows; tell whether it did."""
+    session.flush()
+    table = Offer.__table__
+    taken = session.execute(
+        update(table)  # type: ignore[arg-type]
+        .where(
+            table.c.id == offer.id,
+            or_(table.c.places.is_(None), table.c.places - table.c.places_committed >= places),
+            or_(table.c.money.is_(None), table.c.money - table.c.money_committed >= money),
+        )
         .values(
-            places_committed=Offer.__table__.c.places_committed - places,
-            money_committed=Offer.__table__.c.money_committed - money,
+            places_committed=table.c.places_committed + places,
+            money_committed=table.c.money_committed + money,
         )
     )
-    session.refresh(agreement.offer)
-    row = _row(session, agreement, "return", -places, -money)
-    _cover(session, agreement.need, row)
-    _restate(agreement.offer, agreement.need)
-    return row
+    session.refresh(offer)
+    return taken.rowcount == 1  # type: ignore[attr-defined, no-any-return]
 
 
-def _row(
-    session: Session, agreement: Agreement, kind: str, places: int, money: Decimal
+def _enter(
+    session: Session,
+    agreement: Agreement,
+    kind: str,
+    places: int,
+    money: Decimal,
+    covered: Conversion,
 ) -> Commitment:
+    """Write the row, cover the need by it, and let both posts' statuses follow."""
     offer, need = agreement.offer, agreement.need
-    converted = convert(session, money, offer.currency, need.currency)
     row = Commitment(
         kind=kind,
         offer_id=offer.id,
@@ -151,82 +198,97 @@ def _row(
         places=places,
         money=money,
         currency=offer.currency,
-        need_money=converted.money,
-        need_currency=converted.currency,
-        rate=converted.rate,
-        rate_date=converted.source.rate_date if converted.source else None,
-        rate_source=converted.source.rate_source if converted.source else "",
+        need_money=covered.money,
+        need_currency=covered.currency,
+        rate=covered.rate,
+        rate_date=covered.rate_date,
+        rate_source=covered.rate_source,
     )
     agreement.commitments.append(row)
-    return row
-
-
-def _cover(session: Session, need: Need, row: Commitment) -> None:
+    session.flush()
+    table = Need.__table__
     session.execute(
-        update(Need.__table__)  # type: ignore[arg-type]
-        .where(Need.__table__.c.id == need.id)
+        update(table)  # type: ignore[arg-type]
+        .where(table.c.id == need.id)
         .values(
-            places_covered=Need.__table__.c.places_covered + row.places,
-            money_covered=Need.__table__.c.money_covered + row.need_money,
+            places_covered=table.c.places_covered + places,
+            money_covered=table.c.money_covered + covered.money,
         )
     )
     session.refresh(need)
-
-
-def _restate(offer: Offer, need: Need) -> None:
-    """Let the statuses of both posts follow their balances."""
     # The balances were changed in SQL; the stamp tells every process that the posts have changed.
     offer.updated_at = need.updated_at = utc_now()
-    used_up = offer.remaining_places() == 0 or offer.remaining_money() == NOTHING
-    touched = bool(offer.places_committed or offer.money_committed)
-    _follow(offer, PostStatus.EXHAUSTED if used_up and touched else None, touched)
-    open_places, open_money = need.places_open(), need.money_open()
-    covered = bool(need.places_covered or need.money_covered)
-    states_quantity = open_places is not None or open_money is not None
-    done = covered and states_quantity and not open_places and not open_money
-    _follow(need, PostStatus.FULFILLED if done else None, covered)
-
-
-def _follow(post: Post, end: PostStatus | None, touched: bool) -> None:
-    if post.status not in LIVE | {PostStatus.FULFILLED, PostStatus.EXHAUSTED}:
-        return
-    then = end or (PostStatus.PARTLY_COMMITTED if touched else PostStatus.PUBLISHED)
-    if post.status != then:
-        post.move_to(then)
+    offer.follow_balance()
+    need.follow_balance()
+    return row
 
 
 def imbalances(session: Session) -> list[dict[str, object]]:
-    """Offers and needs whose balance differs from the sum of their ledger rows; [] is sound."""
+    """Offers and needs whose balance differs from the sum of their ledger rows; [] is sound.
+
+    A balance whose rows are in more than one currency, or in another one than the post's, is
+    told too: such a sum means nothing.
+    """
     found: list[dict[str, object]] = []
-    for model, key, columns in (
-        (Offer, Commitment.offer_id, (Offer.places_committed, Offer.money_committed)),
-        (Need, Commitment.need_id, (Need.places_covered, Need.money_covered)),
+    for model, key, balance, money, currency in (
+        (
+            Offer,
+            Commitment.offer_id,
+            (Offer.places_committed, Offer.money_committed),
+            Commitment.money,
+            Commitment.currency,
+        ),
+        (
+            Need,
+            Commitment.need_id,
+            (Need.places_covered, Need.money_covered),
+            Commitment.need_money,
+            Commitment.need_currency,
+        ),
     ):
-        money = Commitment.money if model is Offer else Commitment.need_money
+        used = case((money != NOTHING, currency))
         sums = (
             select(
                 key.label("post_id"),
                 func.sum(Commitment.places).label("places"),
                 func.sum(money).label("money"),
+                func.count(used.distinct()).label("currencies"),
+                func.min(used).label("currency"),
             )
             .group_by(key)
             .subquery()
         )
         places_sum = func.coalesce(sums.c.places, 0)
-        money_sum = func.coalesce(sums.c.money, 0)
+        money_sum = func.coalesce(sums.c.money, NOTHING)
         rows = session.execute(
-            select(model.reference, columns[0], places_sum, columns[1], money_sum)
+            select(
+                model.reference,
+                balance[0],
+                places_sum,
+                balance[1],
+                money_sum,
+                model.currency,
+                sums.c.currency,
+            )
             .outerjoin(sums, sums.c.post_id == model.id)
-            .where(or_(columns[0] != places_sum, columns[1] != money_sum))
+            .where(
+                or_(
+                    balance[0] != places_sum,
+                    balance[1] != money_sum,
+                    sums.c.currencies > 1,
+                    sums.c.currency != model.currency,
+                )
+            )
+            .order_by(model.reference)
         )
-        found.extend(
-            {
-                "reference": reference,
-                "places": places,
-                "places_in_ledger": places_rows,
-                "money": money_value,
-                "money_in_ledger": money_rows,
-            }
-            for reference, places, places_rows, money_value, money_rows in rows
+        names = (
+            "reference",
+            "places",
+            "places_in_ledger",
+            "money",
+            "money_in_ledger",
+            "currency",
+            "currency_in_ledger",
         )
+        found.extend(dict(zip(names, row, strict=True)) for row in rows)
     return found

@@ -12,7 +12,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueC
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Base, utc_now
-from models.errors import InvalidInput, NotAllowed
+from models.errors import InvalidInput, InvalidTransition, NotAllowed
 from models.life import Life
 from models.organisation import Organisation
 from models.reference import Country
@@ -68,6 +68,9 @@ POST_LIFE: Life[PostStatus] = Life(
         _P.WITHDRAWN: (_P.DRAFT,),
     },
 )
+
+FOLLOWS_BALANCE = LIVE | {_P.FULFILLED, _P.EXHAUSTED}
+"""Statuses that say what the ledger holds: a post in one of them follows its balance."""
 
 RENEWAL = timedelta(days=180)
 """For how long a published post stays on the exchange before it expires or is renewed."""
@@ -234,6 +237,15 @@ class Post(Base):
         """
         self.status = POST_LIFE.check(PostStatus(self.status), status)
 
+    def status_by_balance(self) -> PostStatus:
+        """The status that a post on the exchange has by what agreements have committed."""
+        raise NotImplementedError
+
+    def follow_balance(self) -> None:
+        """Let the status say what is committed; a post that is off the exchange stays as it is."""
+        if self.status in FOLLOWS_BALANCE and self.status != self.status_by_balance():
+            self.move_to(self.status_by_balance())
+
     def submit(self, by: User) -> None:
         """Hand the post to the secretariat for review.
 
@@ -276,6 +288,7 @@ class Post(Base):
         self.comment = ""
         self.published_at = utc_now()
         self.expires_on = self.closes if self.closes else on + RENEWAL
+        self.follow_balance()
 
     def return_with(self, comment: str, by: User) -> None:
         """Give a submitted post back to its author with a comment on what to mend."""
@@ -302,11 +315,21 @@ class Post(Base):
         """Keep a post on the exchange for another ``RENEWAL``; an expired one comes back.
 
         A closing date that has passed is taken off, since it would expire the post again.
+
+        Raises
+        ------
+        InvalidTransition
+            If the post is neither on the exchange nor expired.
         """
         if not self.can_be_edited_by(by):
             raise NotAllowed("edit_post", reference=self.reference)
         if self.status == PostStatus.EXPIRED:
             self.move_to(PostStatus.PUBLISHED)
+            self.follow_balance()
+        elif not self.is_live:
+            raise InvalidTransition(
+                "post_transition", now=str(self.status), then="published", possible=[]
+            )
         if self.closes and self.closes <= on:
             self.closes = None
         self.expires_on = self.closes or on + RENEWAL
@@ -329,6 +352,8 @@ class Need(Post):
             "money_least IS NULL OR money_most IS NULL OR money_least <= money_most",
             name="money_in_order",
         ),
+        CheckConstraint("places_covered >= 0", name="places_covered_not_negative"),
+        CheckConstraint("money_covered >= 0", name="money_covered_not_negative"),
     )
 
     id: Mapped[int] = mapped_column(ForeignKey("post.id", ondelete="CASCADE"), primary_key=True)
@@ -371,6 +396,17 @@ class Need(Post):
         asked = self.money_most if self.money_most is not None else self.money_least
         return None if asked is None else max(asked - self.money_covered, Decimal(0))
 
+    def status_by_balance(self) -> PostStatus:
+        """Fulfilled once everything that the need states as a number is covered."""
+        if not (self.places_covered or self.money_covered):
+            return PostStatus.PUBLISHED
+        still_open = [n for n in (self.places_open(), self.money_open()) if n is not None]
+        return (
+            PostStatus.FULFILLED
+            if still_open and not any(still_open)
+            else PostStatus.PARTLY_COMMITTED
+        )
+
 
 class Offer(Post):
     """What a provider puts on the exchange, with its capacity.
@@ -382,6 +418,7 @@ class Offer(Post):
     __tablename__ = "offer"
     __table_args__ = (
         CheckConstraint("places IS NULL OR places >= 0", name="places_not_negative"),
+        CheckConstraint("money IS NULL OR money >= 0", name="money_not_negative"),
         CheckConstraint("places_committed >= 0", name="committed_not_negative"),
         CheckConstraint("money_committed >= 0", name="money_committed_not_negative"),
         CheckConstraint("places IS NULL OR places_committed <= places", name="places_not_oversold"),
@@ -422,6 +459,13 @@ class Offer(Post):
     def remaining_money(self) -> Decimal | None:
         """Money that no agreement has committed, in the offer's currency; None if not stated."""
         return None if self.money is None else self.money - self.money_committed
+
+    def status_by_balance(self) -> PostStatus:
+        """Exhausted once agreements have taken the last place or the last of the money."""
+        if not (self.places_committed or self.money_committed):
+            return PostStatus.PUBLISHED
+        used_up = self.remaining_places() == 0 or self.remaining_money() == 0
+        return PostStatus.EXHAUSTED if used_up else PostStatus.PARTLY_COMMITTED
 
 
 class PostVersion(Base):

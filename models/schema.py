@@ -86,12 +86,24 @@ def check(target: Engine | str) -> list[str]:
         ``database_behind`` or ``database_ahead``, with the version ``now`` and the one that the
         program needs ``then``.
     """
+    require_current(target)
+    with _connected(target) as connection:
+        return differences(connection)
+
+
+def require_current(target: Engine | str) -> None:
+    """Do nothing where the database is at the program's version; cheap enough for every start.
+
+    Raises
+    ------
+    DomainError
+        What :func:`check` raises for another version.
+    """
     with _connected(target) as connection:
         now, then = version(connection), newest_version()
         _require_known(connection)
         if now != then:
             raise DomainError("database_behind", now=now, then=then)
-        return differences(connection)
 
 
 def version(connection: Connection) -> str:

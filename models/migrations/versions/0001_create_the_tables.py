@@ -279,10 +279,12 @@ def upgrade() -> None:
         sa.Column("elsewhere", sa.Text(), nullable=False),
         sa.Column("endorsed_by_id", sa.Integer(), nullable=True),
         sa.Column("endorsed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("money_covered >= 0", name=op.f("ck_need_money_covered_not_negative")),
         sa.CheckConstraint(
             "money_least IS NULL OR money_most IS NULL OR money_least <= money_most",
             name=op.f("ck_need_money_in_order"),
         ),
+        sa.CheckConstraint("places_covered >= 0", name=op.f("ck_need_places_covered_not_negative")),
         sa.CheckConstraint(
             "places_wanted IS NULL OR places_wanted > 0", name=op.f("ck_need_places_positive")
         ),
@@ -315,6 +317,7 @@ def upgrade() -> None:
         sa.Column("experience_projects", sa.Text(), nullable=False),
         sa.Column("pilot_hosted", sa.Boolean(), nullable=True),
         sa.Column("pilot_brings", sa.Text(), nullable=False),
+        sa.CheckConstraint("money IS NULL OR money >= 0", name=op.f("ck_offer_money_not_negative")),
         sa.CheckConstraint(
             "money IS NULL OR money_committed <= money", name=op.f("ck_offer_money_not_oversold")
         ),
@@ -421,6 +424,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=12), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("signed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closing_report", sa.Text(), nullable=False),
@@ -534,6 +538,13 @@ def upgrade() -> None:
         sa.Column("milestones", sa.JSON(), nullable=False),
         sa.Column("indicators", sa.JSON(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
+        sa.CheckConstraint(
+            "money IS NULL OR money >= 0", name=op.f("ck_agreement_terms_money_not_negative")
+        ),
+        sa.CheckConstraint(
+            "places IS NULL OR places >= 0", name=op.f("ck_agreement_terms_places_not_negative")
+        ),
+        sa.CheckConstraint("starts <= ends", name=op.f("ck_agreement_terms_period_in_order")),
         sa.ForeignKeyConstraint(
             ["agreement_id"],
             ["agreement.id"],
@@ -562,8 +573,12 @@ def upgrade() -> None:
         sa.Column("need_currency", sa.String(length=3), nullable=True),
         sa.Column("rate", sa.Double(), nullable=True),
         sa.Column("rate_date", sa.Date(), nullable=True),
-        sa.Column("rate_source", sa.String(length=200), nullable=False),
+        sa.Column("rate_source", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "(kind = 'commit' AND places >= 0 AND money >= 0 AND need_money >= 0) OR (kind = 'return' AND places <= 0 AND money <= 0 AND need_money <= 0)",
+            name=op.f("ck_commitment_sign_of_kind"),
+        ),
         sa.ForeignKeyConstraint(
             ["agreement_id"], ["agreement.id"], name="fk_commitment_agreement_id_agreement"
         ),
