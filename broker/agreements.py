@@ -1,48 +1,113 @@
-"""Use cases of agreements: propose, negotiate, sign, follow, close."""
+"""Use cases of agreements: propose, negotiate, sign, follow, close, and find again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
+from uuid import uuid4
 
-from sqlalchemy import Select, func, select
+from flask_babel import lazy_gettext as _l
+from marshmallow import ValidationError, validates_schema
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
+from broker.messages import FIELD_PROBLEMS
 from broker.reference import Reference
-from broker.schemas import IndicatorReportSchema, TermsSchema, load
+from broker.schemas import Count, IndicatorReportSchema, Money, Strict, TermsSchema, Text, load
+from broker.terms import draft_terms, terms_content
 from models import (
     IN_FORCE,
+    MODERATORS,
     OPEN_TERMS,
     PUBLICLY_REGISTERED,
     Agreement,
     AgreementParty,
+    AgreementStatus,
     AgreementTerms,
+    CapacityExceeded,
     Commitment,
     Conflict,
+    Country,
     Indicator,
     IndicatorReport,
     Match,
     MatchStatus,
     Milestone,
+    Need,
     NotFound,
     Offer,
+    Organisation,
+    PostFacet,
     User,
     utc_now,
 )
 from models.errors import InvalidInput
 from models.ledger import commit, give_back
+from models.match import MATCH_LIFE
 
-WHOLE = (
+
+class VersionSchema(Strict):
+    """The version of the terms that a person has read and decides on."""
+
+    number = Count(required=True)
+
+
+class AbandonmentSchema(Strict):
+    """Why negotiations end without an agreement."""
+
+    reason = Text(4000, required=True)
+
+
+class CompletionSchema(Strict):
+    """What came of an agreement."""
+
+    report = Text(20_000, required=True)
+
+
+class TerminationSchema(Strict):
+    """Why an agreement ends before its time, and what was used until then."""
+
+    reason = Text(4000, required=True)
+    places_used = Count(least=0, load_default=0)
+    money_used = Money(load_default=Decimal(0))
+
+    @validates_schema(skip_on_field_errors=True)
+    def _says_what_was_used(self, data: dict[str, Any], **_: Any) -> None:
+        # An empty box must not count as "nothing was used": that would give everything back.
+        left_open = [name for name in ("places_used", "money_used") if data[name] is None]
+        if left_open:
+            raise ValidationError({name: [str(FIELD_PROBLEMS["required"])] for name in left_open})
+
+
+class EvidenceSchema(Strict):
+    """What shows that a milestone was reached."""
+
+    evidence = Text(4000, required=True)
+
+
+LISTED = (
     selectinload(Agreement.parties).selectinload(AgreementParty.organisation),
     selectinload(Agreement.terms),
     selectinload(Agreement.milestones),
-    selectinload(Agreement.indicators).selectinload(Indicator.reports),
+    selectinload(Agreement.need).selectinload(Need.country),
+)
+"""What is loaded with an agreement in a list."""
+
+WHOLE = (
+    *LISTED,
+    selectinload(Agreement.parties).selectinload(AgreementParty.signed_by),
+    selectinload(Agreement.terms).selectinload(AgreementTerms.author),
+    selectinload(Agreement.indicators)
+    .selectinload(Indicator.reports)
+    .selectinload(IndicatorReport.by),
     selectinload(Agreement.commitments),
-    selectinload(Agreement.need),
-    selectinload(Agreement.offer),
+    selectinload(Agreement.need).selectinload(Need.organisation),
+    selectinload(Agreement.offer).selectinload(Offer.organisation),
 )
 """What is loaded with an agreement that is shown."""
 
@@ -55,35 +120,190 @@ def get_agreement(session: Session, agreement_id: int, by: User | None) -> Agree
     return agreement
 
 
-def register(organisation_id: int | None = None) -> Select[Agreement]:
-    """A query for the public register, or for all agreements of one organisation; newest first."""
+def open_agreement(session: Session, match: Match) -> Agreement | None:
+    """The match's agreement that is being negotiated or in force, if there is one."""
+    return session.scalar(
+        select(Agreement).where(
+            Agreement.match_id == match.id, Agreement.status.in_(OPEN_TERMS | IN_FORCE)
+        )
+    )
+
+
+@dataclass(frozen=True)
+class RegisterFilter:
+    """What a list of agreements is narrowed to; every field is a parameter of its address.
+
+    Attributes
+    ----------
+    scope : str
+        ``"register"``: what everybody may read. ``"mine"``: all of the reader's organisation.
+        ``"negotiations"``: what is being negotiated where the reader moderates.
+    """
+
+    scope: str = "register"
+    statuses: tuple[str, ...] = ()
+    themes: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+
+
+def find_agreements(filters: RegisterFilter, by: User | None) -> Select[Agreement]:
+    """A query for the agreements that pass the filters and that the reader may see; newest first.
+
+    A country is found where it asks and where it is the country of a party.
+    """
     query = select(Agreement)
-    if organisation_id is None:
-        query = query.where(Agreement.status.in_(PUBLICLY_REGISTERED))
-    else:
+    if filters.scope == "mine" and by is not None:
         query = query.where(
             Agreement.id.in_(
                 select(AgreementParty.agreement_id).where(
-                    AgreementParty.organisation_id == organisation_id
+                    AgreementParty.organisation_id == by.organisation_id
                 )
             )
         )
-    return query.order_by(Agreement.created_at.desc(), Agreement.id.desc()).options(*WHOLE)
-
-
-def terms_content(terms: AgreementTerms) -> dict[str, Any]:
-    """The terms in the shape of their input schema, ready for JSON."""
-    values: dict[str, Any] = {}
-    for name in TermsSchema._declared_fields:
-        value = getattr(terms, name)
-        values[name] = (
-            value.isoformat()
-            if isinstance(value, date)
-            else str(value)
-            if isinstance(value, Decimal)
-            else value
+    elif filters.scope == "negotiations" and by is not None and by.role in MODERATORS:
+        query = query.where(Agreement.status.in_(OPEN_TERMS))
+        if not by.is_secretariat:
+            query = query.where(Agreement.need_id.in_(_needs_of_subregion(by.subregion)))
+    else:
+        query = query.where(Agreement.status.in_(PUBLICLY_REGISTERED))
+    if filters.statuses:
+        query = query.where(Agreement.status.in_(filters.statuses))
+    if filters.themes:
+        having = select(PostFacet.post_id).where(
+            PostFacet.facet == "theme", PostFacet.code.in_(filters.themes)
         )
-    return values
+        query = query.where(or_(Agreement.need_id.in_(having), Agreement.offer_id.in_(having)))
+    if filters.countries:
+        asking = select(Need.id).where(Need.country_code.in_(filters.countries))
+        taking_part = (
+            select(AgreementParty.agreement_id)
+            .join(Organisation, AgreementParty.organisation_id == Organisation.id)
+            .where(Organisation.country_code.in_(filters.countries))
+        )
+        query = query.where(or_(Agreement.need_id.in_(asking), Agreement.id.in_(taking_part)))
+    return query.order_by(Agreement.created_at.desc(), Agreement.id.desc()).options(*LISTED)
+
+
+def _needs_of_subregion(subregion: str | None) -> Select[int]:
+    countries = select(Country.code).where(Country.subregion == subregion)
+    return select(Need.id).where(
+        or_(
+            Need.country_code.in_(countries),
+            Need.country_code.is_(None) & (Need.subregion == subregion),
+        )
+    )
+
+
+class Step(StrEnum):
+    """What an agreement waits for, as one reader sees it."""
+
+    ACCEPT = "accept"
+    AWAIT_ACCEPTANCE = "await_acceptance"
+    SIGN = "sign"
+    AWAIT_SIGNATURE = "await_signature"
+    START = "start"
+    CATCH_UP = "catch_up"
+    FOLLOW = "follow"
+    CLOSE = "close"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where an agreement stands for one reader.
+
+    Attributes
+    ----------
+    party : AgreementParty or None
+        The reader's own side.
+    reads_negotiation : bool
+        Whether earlier versions, messages and evidence are for the reader: the parties', and
+        those who moderate the need's subregion. The register shows everybody what was signed.
+    step : Step
+        What comes next.
+    waits_for : list of Organisation
+        Parties whose word is missing, the reader's own left out.
+    late, ahead : list of Milestone
+        Milestones that are overdue, and those that are still to come.
+    """
+
+    party: AgreementParty | None
+    reads_negotiation: bool
+    step: Step
+    waits_for: list[Organisation]
+    late: list[Milestone]
+    ahead: list[Milestone]
+
+
+def standing(agreement: Agreement, by: User | None, *, today: date) -> Standing:
+    """Where the agreement stands for that reader, and what she can do next."""
+    party = agreement.party_of(by)
+    number = agreement.current_terms.number
+    missing = [
+        other
+        for other in agreement.parties
+        if (
+            other.accepted_number != number
+            if agreement.status == AgreementStatus.PROPOSED
+            else other.signed_at is None
+        )
+    ]
+    late = agreement.late_milestones(today)
+    return Standing(
+        party=party,
+        reads_negotiation=party is not None
+        or (by is not None and by.moderates(agreement.need.subregions())),
+        step=_step(agreement, party, missing, today),
+        waits_for=[other.organisation for other in missing if other is not party],
+        late=late,
+        ahead=[m for m in agreement.milestones if m.done_on is None and m not in late],
+    )
+
+
+def _step(
+    agreement: Agreement,
+    party: AgreementParty | None,
+    missing: list[AgreementParty],
+    today: date,
+) -> Step:
+    if agreement.status == AgreementStatus.PROPOSED:
+        return Step.ACCEPT if party in missing else Step.AWAIT_ACCEPTANCE
+    if agreement.status == AgreementStatus.NEGOTIATED:
+        return Step.SIGN if party in missing else Step.AWAIT_SIGNATURE
+    if agreement.status not in IN_FORCE:
+        return Step.ENDED
+    if agreement.status == AgreementStatus.SIGNED:
+        return Step.START
+    if agreement.late_milestones(today):
+        return Step.CATCH_UP
+    return Step.CLOSE if agreement.current_terms.ends < today else Step.FOLLOW
+
+
+def begin_terms(
+    session: Session, by: User, match: Match, reference: Reference, *, language: str, today: date
+) -> dict[str, Any]:
+    """A draft of the first terms, for a person of either side to complete.
+
+    Raises
+    ------
+    NotAllowed, InvalidTransition, Conflict
+        Wherever :func:`propose_agreement` would refuse whatever is written.
+    """
+    side = _require_proposable(session, by, match)
+    return draft_terms(session, match, side, reference, language=language, today=today)
+
+
+def _require_proposable(session: Session, by: User, match: Match) -> str:
+    side = match.require_side(by)
+    present = open_agreement(session, match)
+    if present is not None:
+        raise Conflict("agreement_exists", reference=present.reference)
+    if not match.need.is_live:
+        raise Conflict("need_not_live", reference=match.need.reference)
+    if not match.offer.is_live:
+        raise Conflict("offer_not_live", reference=match.offer.reference)
+    MATCH_LIFE.check(MatchStatus(match.status), MatchStatus.AGREEMENT)
+    return side
 
 
 def propose_agreement(
@@ -99,26 +319,23 @@ def propose_agreement(
 
     Raises
     ------
+    NotAllowed
+        If the person acts for neither side.
+    InvalidTransition
+        If the interest is not mutual.
     Conflict
-        If the interest is not mutual, or an agreement is already being negotiated.
+        If an agreement is already being negotiated, or a post has left the exchange.
     InvalidInput
         If the terms are incomplete, or ask for more than the offer has left.
     """
-    match.require_side(by)
-    open_one = session.scalar(
-        select(Agreement).where(
-            Agreement.match_id == match.id, Agreement.status.in_(OPEN_TERMS | IN_FORCE)
-        )
-    )
-    if open_one is not None:
-        raise Conflict("agreement_exists", reference=open_one.reference)
-    values = _terms(match.offer, data, reference)
+    _require_proposable(session, by, match)
+    values = _terms(match.offer, data, reference, today)
     match.move_to(MatchStatus.AGREEMENT)
     agreement = Agreement(
         match=match,
         need=match.need,
         offer=match.offer,
-        reference=_next_reference(session, today),
+        reference=uuid4().hex,
         parties=[
             AgreementParty(organisation=match.need.organisation, role="need_side"),
             AgreementParty(organisation=match.offer.organisation, role="offer_side"),
@@ -129,37 +346,46 @@ def propose_agreement(
         for party in agreement.parties:
             party.organisation_id = party.organisation.id
         terms = agreement.put_terms(AgreementTerms(**values), by, None)
+    session.flush()
+    # Numbered by its row: two people who propose at the same moment get two numbers.
+    agreement.reference = f"AG-{today.year}-{agreement.id:04d}"
     record(session, by, "agreement.proposed", agreement, after=terms_content(terms))
     return agreement
 
 
-def _next_reference(session: Session, today: date) -> str:
-    count = session.scalar(
-        select(func.count(Agreement.id)).where(Agreement.reference.startswith(f"AG-{today.year}-"))
-    )
-    return f"AG-{today.year}-{(count or 0) + 1:04d}"
-
-
-def _terms(offer: Offer, data: Mapping[str, Any], reference: Reference) -> dict[str, Any]:
-    values = load(TermsSchema, data, reference)
-    problems: dict[str, Any] = {}
-    left = offer.remaining_places()
-    if values["places"] and left is not None and values["places"] > left:
-        problems["places"] = [("more_than_left", {"left": left})]
-    if values["money"]:
-        if offer.currency and values["currency"] != offer.currency:
-            problems["currency"] = [("currency_of_offer", {"currency": offer.currency})]
-        money_left = offer.remaining_money()
-        if money_left is not None and values["money"] > money_left:
-            problems["money"] = [("more_than_left", {"left": money_left})]
+def _terms(
+    offer: Offer, data: Mapping[str, Any], reference: Reference, today: date
+) -> dict[str, Any]:
+    values: dict[str, Any] = {"support_kinds": [], "milestones": [], "indicators": []}
+    values |= load(TermsSchema, data, reference)
+    problems: dict[str, Any] = _beyond_capacity(offer, values["places"], values["money"])
+    if values["money"] and offer.currency and values["currency"] != offer.currency:
+        problems["currency"] = [("currency_of_offer", {"currency": offer.currency})]
+    if values["ends"] < today:
+        problems["ends"] = [("past_date", {})]
+    undated = {n: item for n, item in enumerate(values["milestones"]) if item["due"] is None}
+    if undated:
+        problems["milestones"] = {n: {"due": [("required", {})]} for n in undated}
     if problems:
         raise InvalidInput(problems)
     for name in ("milestones", "indicators"):
         values[name] = [
             {key: v.isoformat() if isinstance(v, date) else v for key, v in item.items()}
-            for item in values.get(name, [])
+            for item in values[name]
         ]
     return values
+
+
+def _beyond_capacity(offer: Offer, places: int | None, money: Decimal | None) -> dict[str, Any]:
+    """The fields in which terms ask for more than the offer has left."""
+    problems: dict[str, Any] = {}
+    for name, asked, left in (
+        ("places", places, offer.remaining_places()),
+        ("money", money, offer.remaining_money()),
+    ):
+        if asked and left is not None and asked > left:
+            problems[name] = [("more_than_left", {"left": left})]
+    return problems
 
 
 def put_terms(
@@ -170,6 +396,7 @@ def put_terms(
     reference: Reference,
     *,
     based_on: int,
+    today: date,
 ) -> AgreementTerms:
     """Answer with other terms; every party must accept the new version.
 
@@ -181,7 +408,7 @@ def put_terms(
     """
     agreement.require_party(by)
     before = terms_content(agreement.current_terms)
-    values = _terms(agreement.offer, data, reference)
+    values = _terms(agreement.offer, data, reference, today)
     terms = agreement.put_terms(AgreementTerms(**values), by, based_on)
     record(session, by, "agreement.terms", agreement, before=before, after=terms_content(terms))
     return terms
@@ -212,21 +439,40 @@ def sign_agreement(session: Session, by: User, agreement: Agreement, number: int
     Raises
     ------
     CapacityExceeded
-        If what was agreed is no longer left; nothing of the signature is kept.
+        If what was agreed is no longer left; nothing of the signature is kept. The first
+        signature is refused too: nobody signs for what cannot be given.
     Conflict
         If the terms have changed, or the need or the offer has left the exchange.
     """
-    if not agreement.need.is_live:
-        raise Conflict("need_not_live", reference=agreement.need.reference)
     before = {"status": str(agreement.status)}
-    binding = agreement.sign(by, number)
-    after: dict[str, Any] = {"status": str(agreement.status), "number": number}
-    if binding:
-        row = commit(session, agreement)
-        _set_up_follow_up(agreement)
-        after |= {"places": row.places, "money": row.money, "currency": row.currency}
+    # In a savepoint, so that a refusal leaves the agreement as it was even to a caller who goes on.
+    with session.begin_nested():
+        binding = agreement.sign(by, number)
+        _require_available(agreement)
+        after: dict[str, Any] = {"status": str(agreement.status), "number": number}
+        if binding:
+            row = commit(session, agreement)
+            _set_up_follow_up(agreement)
+            after |= {"places": row.places, "money": row.money, "currency": row.currency}
     record(session, by, "agreement.signed", agreement, before=before, after=after)
     return binding
+
+
+def _require_available(agreement: Agreement) -> None:
+    offer, terms = agreement.offer, agreement.current_terms
+    if not agreement.need.is_live:
+        raise Conflict("need_not_live", reference=agreement.need.reference)
+    gone = _beyond_capacity(offer, terms.places, terms.money)
+    if gone or not offer.is_live:
+        raise CapacityExceeded(
+            "capacity_exceeded" if gone else "offer_not_live",
+            reference=offer.reference,
+            places_asked=terms.places or 0,
+            places_left=offer.remaining_places(),
+            money_asked=terms.money or Decimal(0),
+            money_left=offer.remaining_money(),
+            currency=offer.currency,
+        )
 
 
 def _set_up_follow_up(agreement: Agreement) -> None:
@@ -271,7 +517,13 @@ def terminate_agreement(
     places_used: int = 0,
     money_used: Decimal = Decimal(0),
 ) -> Commitment:
-    """End before the work is done; what was not used returns to the offer."""
+    """End before the work is done; what was not used returns to the offer.
+
+    Raises
+    ------
+    InvalidInput
+        Without a reason, or if more was used than the agreement committed.
+    """
     before = {"status": str(agreement.status)}
     agreement.terminate(by, reason)
     row = give_back(session, agreement, places_used, money_used)
@@ -301,6 +553,22 @@ def _reopen_match(agreement: Agreement) -> None:
         agreement.match.updated_at = utc_now()
 
 
+def find_milestone(agreement: Agreement, milestone_id: int) -> Milestone:
+    """A milestone of this agreement; raises :class:`models.errors.NotFound` for any other."""
+    for milestone in agreement.milestones:
+        if milestone.id == milestone_id:
+            return milestone
+    raise NotFound("no_such_agreement", id=milestone_id)
+
+
+def find_indicator(agreement: Agreement, indicator_id: int) -> Indicator:
+    """An indicator of this agreement; raises :class:`models.errors.NotFound` for any other."""
+    for indicator in agreement.indicators:
+        if indicator.id == indicator_id:
+            return indicator
+    raise NotFound("no_such_agreement", id=indicator_id)
+
+
 def finish_milestone(
     session: Session,
     by: User,
@@ -311,9 +579,7 @@ def finish_milestone(
     today: date,
 ) -> Milestone:
     """Mark a milestone as done, with what shows it."""
-    milestone = next((m for m in agreement.milestones if m.id == milestone_id), None)
-    if milestone is None:
-        raise NotFound("no_such_agreement", id=milestone_id)
+    milestone = find_milestone(agreement, milestone_id)
     milestone.mark_done(by, today, evidence)
     record(
         session,
@@ -332,15 +598,20 @@ def report_indicator(
     indicator_id: int,
     data: Mapping[str, Any],
     reference: Reference,
+    *,
+    today: date,
 ) -> IndicatorReport:
     """Add a measured value to an indicator."""
     agreement.require_party(by)
-    indicator = next((i for i in agreement.indicators if i.id == indicator_id), None)
-    if indicator is None:
-        raise NotFound("no_such_agreement", id=indicator_id)
+    indicator = find_indicator(agreement, indicator_id)
     if agreement.status not in IN_FORCE:
         raise Conflict("agreement_not_in_force", reference=agreement.reference)
-    report = IndicatorReport(**load(IndicatorReportSchema, data, reference), by=by)
+    values = load(IndicatorReportSchema, data, reference)
+    if values["on"] is None:
+        raise InvalidInput({"on": [("required", {})]})
+    if values["on"] > today:
+        raise InvalidInput({"on": [_l("This day is still to come. Report what was measured.")]})
+    report = IndicatorReport(**values, by=by)
     indicator.reports.append(report)
     record(
         session,
