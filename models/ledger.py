@@ -169,8 +169,8 @@ def _take(session: Session, offer: Offer, places: int, money: Decimal) -> bool:
         update(table)  # type: ignore[arg-type]
         .where(
             table.c.id == offer.id,
-            or_(table.c.places.is_(None), table.c.places - table.c.places_committed >= places),
-            or_(table.c.money.is_(None), table.c.money - table.c.money_committed >= money),
+            or_(table.c.places.is_(None), table.c.places_committed + places <= table.c.places),
+            or_(table.c.money.is_(None), table.c.money_committed + money <= table.c.money),
         )
         .values(
             places_committed=table.c.places_committed + places,

@@ -13,7 +13,7 @@ import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -145,19 +145,38 @@ def _shared_postgres(
 
 
 @pytest.fixture
+def fresh_session(
+    request: pytest.FixtureRequest,
+) -> Callable[[], AbstractContextManager[Session]]:
+    """Opens sessions on empty tables, one after the other; each is undone when it is left.
+
+    For tests that go through many examples; the others take ``session``.
+    """
+    on_both = "backend" in request.fixturenames
+    kind = request.getfixturevalue("backend") if on_both else "sqlite"
+    engine: Engine = request.getfixturevalue(f"_shared_{kind}")
+
+    @contextmanager
+    def opened() -> Iterator[Session]:
+        with engine.connect() as connection, connection.begin() as everything:
+            with Session(connection, join_transaction_mode="create_savepoint") as session:
+                yield session
+            everything.rollback()
+
+    return opened
+
+
+@pytest.fixture
 def session(request: pytest.FixtureRequest) -> Iterator[Session]:
     """A session on empty tables; whatever it commits is undone when the test ends.
 
     In a test that asks for ``database`` too, a plain session on that database.
     """
-    if "database" in request.fixturenames:
-        with Session(request.getfixturevalue("database")) as session:
-            yield session
-        return
-    on_both = "backend" in request.fixturenames
-    kind = request.getfixturevalue("backend") if on_both else "sqlite"
-    engine: Engine = request.getfixturevalue(f"_shared_{kind}")
-    with engine.connect() as connection, connection.begin() as everything:
-        with Session(connection, join_transaction_mode="create_savepoint") as session:
-            yield session
-        everything.rollback()
+    own = "database" in request.fixturenames
+    opened = (
+        Session(request.getfixturevalue("database"))
+        if own
+        else request.getfixturevalue("fresh_session")()
+    )
+    with opened as session:
+        yield session

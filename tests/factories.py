@@ -200,14 +200,14 @@ def make_match(
     status: MatchStatus = MatchStatus.SUGGESTED,
     **values: Any,
 ) -> Match:
-    """A pair with a life, at any point of it."""
-    match = Match(
-        need=need or make_need(session),
-        offer=offer or make_offer(session),
-        status=status,
-        **values,
-    )
-    session.add(match)
+    """A pair with a life, at any point of it; a pair has only one."""
+    need, offer = need or make_need(session), offer or make_offer(session)
+    match = session.scalar(select(Match).where(Match.need == need, Match.offer == offer))
+    if match is None:
+        match = Match(need=need, offer=offer)
+        session.add(match)
+    for name, value in {"status": status, **values}.items():
+        setattr(match, name, value)
     session.flush()
     return match
 
