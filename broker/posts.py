@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, and_, cast, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
@@ -16,6 +17,7 @@ from broker.reference import Reference
 from broker.schemas import NeedSchema, OfferSchema, load
 from models import (
     LIVE,
+    POST_LIFE,
     PUBLICLY_READABLE,
     Conflict,
     Country,
@@ -85,6 +87,32 @@ def write(post: Post, data: Mapping[str, Any]) -> None:
             setattr(post, ATTRIBUTE_OF.get(name, name), value)
 
 
+SEALED = ("money_least", "money_most")
+"""Fields of a need that matching uses and nobody else reads, where the need seals its money."""
+
+CONTACT = ("contact_role", "contact_email")
+"""Fields for people who have signed in: addresses are not for harvesting."""
+
+
+def visible_content(
+    post: Post, by: User | None, values: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What the reader may see of a post's content, or of a version's ``values``.
+
+    Sealed money is its own organisation's alone, and stays so in every version: an amount that
+    was open once is taken back when it is sealed.
+    """
+    seen = content(post) if values is None else values
+    hidden = {*(SEALED if seals_money(post, by, seen) else ()), *(CONTACT if by is None else ())}
+    return {name: value for name, value in seen.items() if name not in hidden}
+
+
+def seals_money(post: Post, by: User | None, values: Mapping[str, Any] | None = None) -> bool:
+    """Whether the post keeps its amounts from this reader."""
+    sealed = getattr(post, "money_sealed", False) or (values or {}).get("money_sealed")
+    return bool(sealed) and not post.can_be_edited_by(by)
+
+
 def get_post(session: Session, kind: str, post_id: int, by: User | None) -> Need | Offer:
     """The post, if the reader may see it.
 
@@ -93,11 +121,25 @@ def get_post(session: Session, kind: str, post_id: int, by: User | None) -> Need
     NotFound
         Also when it exists but is not for this reader: a link must not tell what others draft.
     """
-    model: type[Need | Offer] = CLASSES[kind]
-    post = session.get(model, post_id, options=WHOLE)
+    model: Any = CLASSES[kind]
+    post: Need | Offer | None = session.get(model, post_id, options=WHOLE)
     if post is None or not post.can_be_seen_by(by):
         raise NotFound("no_such_post", id=post_id)
     return post
+
+
+def get_version(post: Post, number: int) -> PostVersion:
+    """A published text of the post, as others saw it; else :class:`models.errors.NotFound`."""
+    found = next((version for version in post.versions if version.number == number), None)
+    if found is None:
+        raise NotFound("no_such_post", id=post.id)
+    return found
+
+
+def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The fields in which two contents differ, in the order of the input schema."""
+    names = [name for name in after if before.get(name) != after.get(name)]
+    return names + [name for name in before if name not in after and before[name] is not None]
 
 
 WHOLE = (
@@ -113,6 +155,34 @@ def _next_reference(session: Session, kind: str, organisation: Organisation) -> 
     taken = session.scalars(select(Post.reference).where(Post.reference.startswith(stem)))
     numbers = [int(tail) for r in taken if (tail := r.removeprefix(stem)).isdecimal()]
     return f"{stem}{max(numbers, default=0) + 1:03d}"
+
+
+def blank(by: User, kind: str) -> dict[str, Any]:
+    """What is known of a post before its author has written a word.
+
+    Raises
+    ------
+    NotAllowed
+        If the person's role does not post this kind.
+    """
+    if not by.may_post(kind):
+        raise NotAllowed("post_kind", kind=kind)
+    values: dict[str, Any] = {"language": by.language}
+    if kind == "need":
+        values["country"] = by.organisation.country_code if by.role == Role.FOCAL_POINT else None
+        values["subregion"] = by.subregion if by.role == Role.COORDINATOR else None
+    return values
+
+
+REQUIRED = ("title", "description", "support")
+"""Fields that a draft may leave empty, and a post that others read may not."""
+
+
+def _load_draft(kind: str, data: Mapping[str, Any], reference: Reference) -> dict[str, Any]:
+    """Check what is filled in; required fields may still be missing or empty."""
+    empty = {name: data[name] for name in REQUIRED if name in data and not data[name]}
+    filled = {name: value for name, value in data.items() if name not in empty}
+    return {**load(SCHEMAS[kind], filled, reference, partial=True), **empty}
 
 
 def save_draft(
@@ -131,9 +201,7 @@ def save_draft(
     InvalidInput
         For fields that are filled in wrongly.
     """
-    if not by.may_post(kind):
-        raise NotAllowed("post_kind", kind=kind)
-    values = load(SCHEMAS[kind], {"language": by.language, **data}, reference, partial=True)
+    values = _load_draft(kind, {**blank(by, kind), **data}, reference)
     _check_owner(values, by, kind, reference)
     post = CLASSES[kind](
         organisation=by.organisation,
@@ -141,9 +209,6 @@ def save_draft(
         reference=_next_reference(session, kind, by.organisation),
         language=values["language"],
     )
-    if isinstance(post, Need):
-        post.country_code = by.organisation.country_code if by.role == Role.FOCAL_POINT else None
-        post.subregion = by.subregion if by.role == Role.COORDINATOR else None
     write(post, values)
     session.add(post)
     record(session, by, "post.drafted", post, after=content(post))
@@ -171,22 +236,20 @@ def edit_post(
     Conflict
         If somebody else has changed the post since.
     """
-    if not post.can_be_edited_by(by):
-        raise NotAllowed("edit_post", reference=post.reference)
+    require_editable(post, by)
     if revision is not None and revision != post.revision:
         raise Conflict("post_changed", revision=post.revision)
     live = post.is_live
     before = content(post)
-    values = load(
-        SCHEMAS[post.kind], {**before, **data} if live else data, reference, partial=not live
-    )
+    if live or post.status == PostStatus.SUBMITTED:
+        values = load(SCHEMAS[post.kind], {**before, **data}, reference)
+    else:
+        values = _load_draft(post.kind, data, reference)
     _check_owner(values, by, post.kind, reference)
     _check_capacity(post, values)
     write(post, values)
-    if post.status == PostStatus.RETURNED:
+    if post.status in (PostStatus.RETURNED, PostStatus.WITHDRAWN):
         post.reopen(by)
-    elif post.status in (PostStatus.FULFILLED, PostStatus.EXHAUSTED, PostStatus.EXPIRED):
-        raise Conflict("post_transition", now=str(post.status), then="draft")
     after = content(post)
     if live and after != before:
         post.expires_on = post.closes or post.expires_on
@@ -194,6 +257,48 @@ def edit_post(
     post.updated_at = utc_now()
     record(session, by, "post.edited", post, before=before, after=after)
     return post
+
+
+CLOSED = frozenset({PostStatus.FULFILLED, PostStatus.EXHAUSTED, PostStatus.EXPIRED})
+"""Statuses in which a post's text stands as it is; an expired one is renewed first."""
+
+
+def require_editable(post: Post, by: User) -> None:
+    """Raise unless the person may change the post's text now.
+
+    Raises
+    ------
+    NotAllowed, Conflict
+        For another organisation's person, and for a post whose time is over.
+    """
+    if not post.can_be_edited_by(by):
+        raise NotAllowed("edit_post", reference=post.reference)
+    if post.status in CLOSED:
+        raise Conflict("post_transition", now=str(post.status), then="draft")
+
+
+def possible_actions(post: Post, by: User | None) -> frozenset[str]:
+    """What the person may do with the post now: ``edit``, ``submit``, ``withdraw``, …"""
+    if by is None:
+        return frozenset()
+    status = PostStatus(post.status)
+    actions = set()
+    if post.can_be_edited_by(by):
+        actions |= {"copy"} | ({"edit"} if status not in CLOSED else set())
+        actions |= {"submit"} if POST_LIFE.allows(status, PostStatus.SUBMITTED) else set()
+        actions |= {"reopen"} if status == PostStatus.WITHDRAWN else set()
+        actions |= {"renew"} if status in LIVE | {PostStatus.EXPIRED} else set()
+    if post.can_be_edited_by(by) or post.can_be_moderated_by(by):
+        actions |= {"withdraw"} if POST_LIFE.allows(status, PostStatus.WITHDRAWN) else set()
+        actions |= {"see_matches"} if post.is_live else set()
+    return frozenset(actions)
+
+
+def copy_post(session: Session, by: User, post: Need | Offer, reference: Reference) -> Need | Offer:
+    """Start a draft with the text of one's own post, to be changed and submitted anew."""
+    if not post.can_be_edited_by(by):
+        raise NotAllowed("edit_post", reference=post.reference)
+    return save_draft(session, by, post.kind, content(post), reference)
 
 
 def _check_owner(values: Mapping[str, Any], by: User, kind: str, reference: Reference) -> None:
@@ -204,9 +309,12 @@ def _check_owner(values: Mapping[str, Any], by: User, kind: str, reference: Refe
     if by.role == Role.FOCAL_POINT and country and country != own:
         name = reference.label("country", own, by.language)
         raise InvalidInput({"country": [("not_your_country", {"country": name})]})
-    subregion = values.get("subregion")
-    if by.role == Role.COORDINATOR and subregion and subregion != by.subregion:
-        raise InvalidInput({"subregion": [("not_your_subregion", {})]})
+    if by.role == Role.COORDINATOR:
+        if country and reference.subregion_of(country) != by.subregion:
+            raise InvalidInput({"country": [("not_your_subregion", {})]})
+        subregion = values.get("subregion")
+        if subregion and subregion != by.subregion:
+            raise InvalidInput({"subregion": [("not_your_subregion", {})]})
 
 
 def _check_capacity(post: Post, values: Mapping[str, Any]) -> None:
@@ -228,9 +336,13 @@ def _keep_version(post: Post, by: User | None) -> None:
     post.versions.append(PostVersion(number=post.version, content=content(post), author=by))
 
 
-def submit_post(session: Session, by: User, post: Need | Offer, reference: Reference) -> None:
+def submit_post(
+    session: Session, by: User, post: Need | Offer, reference: Reference, *, today: date
+) -> None:
     """Hand a draft to the secretariat; what was allowed to be missing is now asked for."""
     load(SCHEMAS[post.kind], content(post), reference)
+    if post.closes and post.closes < today:
+        raise InvalidInput({"closes": [("past_date", {})]})
     before = str(post.status)
     post.submit(by)
     record(session, by, "post.submitted", post, before={"status": before}, after=_status(post))
@@ -335,8 +447,13 @@ SORTS: dict[str, tuple[ColumnElement[Any], ...]] = {
 
 def find_posts(filters: PostFilter) -> Select[Any]:
     """A query for the posts that pass the filters; several codes of one facet mean "any of"."""
+    query = _passing(filters, CLASSES[filters.kind])
+    return query.order_by(*SORTS.get(filters.sort, SORTS["newest"])).options(*WHOLE)
+
+
+def _passing(filters: PostFilter, wanted: Any) -> Select[Any]:
     model = CLASSES[filters.kind]
-    query: Select[Any] = select(model).where(model.status.in_(filters.statuses))
+    query: Select[Any] = select(wanted).where(model.status.in_(filters.statuses))
     if filters.open_only:
         query = query.where(model.status.in_(LIVE))
     if filters.organisation_id is not None:
@@ -365,9 +482,93 @@ def find_posts(filters: PostFilter) -> Select[Any]:
                 model.title.ilike(like, escape="\\"),
                 model.description.ilike(like, escape="\\"),
                 model.reference.ilike(like, escape="\\"),
+                cast(model.translations, String).ilike(_in_json(word), escape="\\"),
             )
         )
-    return query.order_by(*SORTS.get(filters.sort, SORTS["newest"])).options(*WHOLE)
+    return query
+
+
+def count_choices(session: Session, filters: PostFilter) -> dict[str, dict[str, int]]:
+    """How many posts each code of each filter would give while the other filters stay.
+
+    Returns
+    -------
+    dict
+        Field of :class:`PostFilter` → code → count; codes that would give none are left out.
+    """
+
+    def passing(*without: str) -> Select[Any]:
+        emptied: dict[str, Any] = dict.fromkeys(without, ())
+        return _passing(replace(filters, **emptied), CLASSES[filters.kind].id)
+
+    def facet(name: str, without: str) -> Any:
+        return (
+            select(PostFacet.code, func.count())
+            .where(PostFacet.facet == name, PostFacet.post_id.in_(passing(without)))
+            .group_by(PostFacet.code)
+        )
+
+    queries: dict[str, Any] = {
+        "themes": facet("theme", "themes"),
+        "ilac_areas": facet("ilac_area", "ilac_areas"),
+        "support_kinds": select(Support.kind, func.count(Support.post_id.distinct()))
+        .where(Support.post_id.in_(passing("support_kinds")))
+        .group_by(Support.kind),
+        "languages": select(Post.language, func.count())
+        .where(Post.id.in_(passing("languages")))
+        .group_by(Post.language),
+        **_places(filters.kind, passing("countries", "subregions")),
+    }
+    counts = {
+        name: {code: number for code, number in session.execute(query) if code}
+        for name, query in queries.items()
+    }
+    whole_region = counts.pop("whole_region", {}).get("regional")
+    if whole_region:
+        counts["subregions"]["regional"] = whole_region
+    return counts
+
+
+def _places(kind: str, passing: Select[Any]) -> dict[str, Any]:
+    """Queries for the counts by country and subregion, in the sense of :func:`_concerns`."""
+    if kind == "need":
+        region = func.coalesce(Country.subregion, Need.subregion)
+        needs = select(region, func.count()).outerjoin(Country, Country.code == Need.country_code)
+        return {
+            "countries": select(Need.country_code, func.count())
+            .where(Need.id.in_(passing))
+            .group_by(Need.country_code),
+            "subregions": needs.select_from(Need).where(Need.id.in_(passing)).group_by(region),
+        }
+    served = or_(
+        and_(PostFacet.facet == "serves_country", PostFacet.code == Country.code),
+        and_(
+            PostFacet.facet == "serves_subregion",
+            PostFacet.code.in_((Country.subregion, "regional")),
+        ),
+    )
+    number = func.count(PostFacet.post_id.distinct())
+
+    def by(place: Any) -> Any:
+        return (
+            select(place, number)
+            .select_from(Country)
+            .join(PostFacet, served)
+            .where(Country.subregion.is_not(None), PostFacet.post_id.in_(passing))
+            .group_by(place)
+        )
+
+    return {
+        "countries": by(Country.code),
+        "subregions": by(Country.subregion),
+        "whole_region": select(PostFacet.code, func.count())
+        .where(
+            PostFacet.facet == "serves_subregion",
+            PostFacet.code == "regional",
+            PostFacet.post_id.in_(passing),
+        )
+        .group_by(PostFacet.code),
+    }
 
 
 def _having(facet: str, wanted: tuple[str, ...]) -> Select[int]:
@@ -398,6 +599,11 @@ def _concerns(filters: PostFilter) -> ColumnElement[bool]:
             )
         ),
     )
+
+
+def _in_json(word: str) -> str:
+    """A pattern for a word within a JSON column, where letters with accents stand escaped."""
+    return f"%{_escaped(json.dumps(word)[1:-1])}%"
 
 
 def _escaped(word: str) -> str:

@@ -1,0 +1,106 @@
+"""A running exchange for the application's tests: its own database, and readers of every role."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import flask
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_login import login_user
+from sqlalchemy import event
+
+from broker.exchange import Exchange
+from broker.paths import FIXTURES
+from broker.reference_data import load_reference_data
+from broker.settings import Settings
+from broker.web import create_app
+from models import Role, User
+from models.schema import upgrade
+from tests.broker.factories import make_person
+
+SignIn = Callable[..., FlaskClient]
+CountQueries = Callable[[], AbstractContextManager[list[str]]]
+
+
+@pytest.fixture(scope="session")
+def reference_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a database that holds the shipped reference data, made once and copied."""
+    home = tmp_path_factory.mktemp("reference")
+    exchange = Exchange(Settings(home=home, secret_key="for tests alone").completed())
+    upgrade(exchange.database)
+    with exchange.writing() as session:
+        load_reference_data(session, FIXTURES / "reference")
+    exchange.database.dispose()
+    return home
+
+
+@pytest.fixture
+def exchange(reference_home: Path, tmp_path: Path) -> Iterator[Exchange]:
+    """An exchange of its own for each test, with reference data and nothing else."""
+    shutil.copytree(reference_home, tmp_path / "home")
+    running = Exchange(
+        Settings(
+            home=tmp_path / "home", secret_key="for tests alone", language="en", encoder="none"
+        ).completed()
+    )
+    yield running
+    running.database.dispose()
+
+
+@pytest.fixture
+def app(exchange: Exchange) -> Flask:
+    """The web application of that exchange; forms need no token here."""
+    app = create_app(exchange=exchange)
+    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
+    return app
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """The public: a browser that nobody has signed in with."""
+    return app.test_client()
+
+
+@pytest.fixture
+def sign_in(app: Flask, exchange: Exchange) -> SignIn:
+    """``sign_in(role, organisation="", **facts)`` or ``sign_in(user)``: a browser signed in."""
+
+    def browser(who: Role | User, organisation: str = "", **facts: object) -> FlaskClient:
+        user = who
+        if not isinstance(user, User):
+            with exchange.writing() as session:
+                user = make_person(session, Role(who), organisation, **facts)
+        client = app.test_client()
+        with app.test_request_context(environ_base=client.environ_base):
+            login_user(user)
+            kept = dict(flask.session)
+        with client.session_transaction() as session:
+            session.update(kept)
+        return client
+
+    return browser
+
+
+@pytest.fixture
+def count_queries(exchange: Exchange) -> CountQueries:
+    """``with count_queries() as statements``: the SQL statements that ran meanwhile."""
+
+    @contextmanager
+    def counting() -> Iterator[list[str]]:
+        statements: list[str] = []
+
+        def note(_connection, _cursor, statement, *_rest) -> None:
+            statements.append(statement)
+
+        event.listen(exchange.database, "before_cursor_execute", note)
+        try:
+            yield statements
+        finally:
+            event.remove(exchange.database, "before_cursor_execute", note)
+
+    return counting
