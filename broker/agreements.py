@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, selectinload
 from broker.audit import record
 from broker.messages import FIELD_PROBLEMS
 from broker.reference import Reference
-from broker.schemas import Count, IndicatorReportSchema, Money, Strict, TermsSchema, Text, load
+from broker.schemas import Count, Money, Strict, TermsSchema, Text, load
 from broker.terms import draft_terms, terms_content
 from models import (
     IN_FORCE,
@@ -596,29 +596,29 @@ def report_indicator(
     by: User,
     agreement: Agreement,
     indicator_id: int,
-    data: Mapping[str, Any],
-    reference: Reference,
     *,
+    on: date | None,
+    value: float,
+    note: str = "",
     today: date,
 ) -> IndicatorReport:
-    """Add a measured value to an indicator."""
+    """Add a value that was measured on a day, today at the latest."""
     agreement.require_party(by)
     indicator = find_indicator(agreement, indicator_id)
     if agreement.status not in IN_FORCE:
         raise Conflict("agreement_not_in_force", reference=agreement.reference)
-    values = load(IndicatorReportSchema, data, reference)
-    if values["on"] is None:
+    if on is None:
         raise InvalidInput({"on": [("required", {})]})
-    if values["on"] > today:
+    if on > today:
         raise InvalidInput({"on": [_l("This day is still to come. Report what was measured.")]})
-    report = IndicatorReport(**values, by=by)
+    report = IndicatorReport(on=on, value=value, note=note, by=by)
     indicator.reports.append(report)
     record(
         session,
         by,
         "agreement.indicator",
         agreement,
-        after={"indicator": indicator.name, "on": report.on, "value": report.value},
+        after={"indicator": indicator.name, "on": on, "value": value},
     )
     return report
 

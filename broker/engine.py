@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,7 +18,7 @@ from sqlalchemy.orm import Session, selectinload
 from broker.encoder import load_encoder
 from broker.posts import WHOLE
 from broker.reference import Reference
-from matching import Book, NeedProfile, OfferProfile, Taxonomy, TextScale, Weights
+from matching import Book, NeedProfile, OfferProfile, Taxonomy, UnknownPost, Weights
 from matching.text import Role, Side, TextModel, Vector, split_sentences
 from models import (
     LIVE,
@@ -75,9 +76,7 @@ def glossary_of(reference: Reference) -> dict[str, dict[str, list[str]]]:
     }
 
 
-def in_dollars(
-    amount: Decimal | None, currency: str | None, reference: Reference
-) -> float | None:
+def in_dollars(amount: Decimal | None, currency: str | None, reference: Reference) -> float | None:
     """An amount in US dollars at the stored rates; None where it cannot be compared."""
     if amount is None:
         return None
@@ -198,7 +197,9 @@ class Vectors:
         if self.encoder is None:
             return [None] * len(texts)
         digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
-        missing = {d: t for d, t in zip(digests, texts, strict=True) if (d, role) not in self._known}
+        missing = {
+            d: t for d, t in zip(digests, texts, strict=True) if (d, role) not in self._known
+        }
         self._read(session, list(missing), role)
         missing = {d: t for d, t in missing.items() if (d, role) not in self._known}
         if missing:
@@ -283,7 +284,6 @@ class Engine:
             self.vectors.encoder.name if self.vectors.encoder else None,
             glossary_of(exchange.reference),
         )
-        self.scale = TextScale(self.text_model.calibrate, self.text_model.version)
         self.taxonomy = taxonomy_of(exchange.reference)
         self._lock = threading.RLock()
         self._seen: dict[int, datetime] = {}
@@ -293,7 +293,7 @@ class Engine:
         self.book = self._new_book(Weights())
 
     def _new_book(self, weights: Weights) -> Book:
-        return Book(self.taxonomy, self.scale, weights=weights)
+        return Book(self.taxonomy, self.text_model, weights)
 
     @property
     def standing(self) -> Standing:
@@ -352,7 +352,9 @@ class Engine:
         return self._looked - OVERLAP if self._looked else datetime(1970, 1, 1, tzinfo=UTC)
 
     def _sync_posts(self, session: Session, progress: Progress | None) -> None:
-        query = select(Post.id, Post.updated_at, Post.status).where(Post.updated_at >= self._since())
+        query = select(Post.id, Post.updated_at, Post.status).where(
+            Post.updated_at >= self._since()
+        )
         if self._looked is None:
             query = query.where(Post.status.in_(LIVE))
         changed = [
@@ -384,8 +386,9 @@ class Engine:
             self.book.put_offer(offer_profile(post, self.exchange.reference), vector)
 
     def _remove(self, post_id: int) -> None:
-        self.book.remove_need(post_id)
-        self.book.remove_offer(post_id)
+        for remove in (self.book.remove_need, self.book.remove_offer):
+            with suppress(UnknownPost):
+                remove(post_id)
 
     def _sync_dismissals(self, session: Session) -> None:
         """Keep apart the pairs that one side has dismissed and neither has changed since."""
@@ -400,7 +403,7 @@ class Engine:
         )
         barred = {(m.need_id, m.offer_id) for m in dismissed if m.is_dismissed()}
         if barred != self._barred:
-            self.book.bar(barred)
+            self.book.keep_apart(dismissed=barred)
             self._barred = barred
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker.fixture_files import FixtureError, Problem, Record, check, read_records
+from broker.reference import Reference
 from models import LANGUAGES, Country, Currency, Organisation, TaskForce, Term
 
 CODE = validate.Regexp(r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", error="a code of letters, digits, _ . -")
@@ -250,39 +251,69 @@ def load_reference_data(session: Session, folder: Path) -> dict[str, int]:
         With every problem of every file; nothing is loaded then.
     """
     files = _Files(folder)
-    for scheme in TAXONOMIES:
-        for position, data in enumerate(files.rows(scheme)):
-            extra = {k: v for k, v in data.items() if k not in ("code", "labels", "parent")}
-            session.merge(
-                Term(
-                    scheme=scheme,
-                    code=data["code"],
-                    parent=data.get("parent"),
-                    position=position,
-                    labels=data["labels"],
-                    extra=extra,
-                )
-            )
-    for data in files.rows("country"):
-        session.merge(
-            Country(
-                code=data["code"],
-                iso3=data["iso3"],
-                m49=data["m49"],
-                labels=data["labels"],
-                subregion=data.get("subregion"),
-                bodies=data.get("bodies", []),
-                least_developed=data["ldc"],
-                small_island=data["sids"],
-                tile=data.get("tile") or [],
-                currency=data.get("currency"),
-            )
-        )
-    for data in files.rows("currency"):
-        session.merge(Currency(**{**data, "usd_rate": float(data["usd_rate"])}))
+    for row in (*_terms(files), *_countries(files), *_currencies(files)):
+        session.merge(row)
     session.flush()
     _load_organisations(session, files)
     return {scheme: len(table) for scheme, table in files.tables.items()}
+
+
+def read_reference(folder: Path) -> Reference:
+    """The taxonomies, countries and currencies of a folder, without a database.
+
+    Raises
+    ------
+    FixtureError
+        With every problem of every file.
+    """
+    files = _Files(folder)
+    terms: dict[str, dict[str, Term]] = {}
+    for term in _terms(files):
+        terms.setdefault(term.scheme, {})[term.code] = term
+    return Reference(
+        terms,
+        {country.code: country for country in _countries(files)},
+        {currency.code: currency for currency in _currencies(files)},
+    )
+
+
+def _terms(files: _Files) -> list[Term]:
+    return [
+        Term(
+            scheme=scheme,
+            code=data["code"],
+            parent=data.get("parent"),
+            position=position,
+            labels=data["labels"],
+            extra={k: v for k, v in data.items() if k not in ("code", "labels", "parent")},
+        )
+        for scheme in TAXONOMIES
+        for position, data in enumerate(files.rows(scheme))
+    ]
+
+
+def _countries(files: _Files) -> list[Country]:
+    return [
+        Country(
+            code=data["code"],
+            iso3=data["iso3"],
+            m49=data["m49"],
+            labels=data["labels"],
+            subregion=data.get("subregion"),
+            bodies=data.get("bodies", []),
+            least_developed=data["ldc"],
+            small_island=data["sids"],
+            tile=data.get("tile") or [],
+            currency=data.get("currency"),
+        )
+        for data in files.rows("country")
+    ]
+
+
+def _currencies(files: _Files) -> list[Currency]:
+    return [
+        Currency(**{**data, "usd_rate": float(data["usd_rate"])}) for data in files.rows("currency")
+    ]
 
 
 def _load_organisations(session: Session, files: _Files) -> None:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_FLOOR, Decimal
 from difflib import SequenceMatcher
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from broker.reference import Reference
 from broker.schemas import TermsSchema
-from models import AgreementTerms, Match, Need, Offer
+from models import Agreement, AgreementTerms, Match, Need, Offer
 from models.ledger import convert
 
 
@@ -141,6 +142,13 @@ class Change:
 TEXTS = ("title", "activities", "need_side_duties", "offer_side_duties")
 VALUES = ("starts", "ends", "places", "money", "currency")
 LISTS = ("support_kinds", "milestones", "indicators")
+
+
+def history(agreement: Agreement) -> list[tuple[AgreementTerms, list[Change]]]:
+    """Every version of the terms with what it changed in the one before it; newest first."""
+    versions = agreement.terms
+    changes = [[], *(compare_terms(old, new) for old, new in pairwise(versions))]
+    return list(reversed(list(zip(versions, changes, strict=True))))
 
 
 def compare_terms(before: AgreementTerms, after: AgreementTerms) -> list[Change]:

@@ -38,6 +38,7 @@ from models.match import (
     MatchRun,
     MatchStatus,
     RunPair,
+    side_between,
 )
 from models.organisation import Organisation, TaskForce
 from models.post import (
@@ -113,5 +114,6 @@ __all__ = [
     "User",
     "WeightSet",
     "localised",
+    "side_between",
     "utc_now",
 ]

@@ -102,6 +102,13 @@ MATCH_LIFE: Life[MatchStatus] = Life(
 )
 
 
+def side_between(need: Need, offer: Offer, user: User) -> str | None:
+    """``"need"`` or ``"offer"``: the side of the pair for which the person acts; None for neither."""
+    if need.can_be_edited_by(user):
+        return "need"
+    return "offer" if offer.can_be_edited_by(user) else None
+
+
 class Match(Base):
     """A pair with a life: somebody was interested in it or dismissed it."""
 
@@ -130,11 +137,7 @@ class Match(Base):
 
     def side_of(self, user: User) -> str | None:
         """``"need"`` or ``"offer"``: the side for which the person acts; None for neither."""
-        if user.acts_for(self.need.organisation_id) and user.may_post("need"):
-            return "need"
-        if user.acts_for(self.offer.organisation_id) and user.may_post("offer"):
-            return "offer"
-        return None
+        return side_between(self.need, self.offer, user)
 
     def move_to(self, status: MatchStatus) -> None:
         """Go on to ``status``; raises :class:`models.errors.InvalidTransition`."""
@@ -275,4 +278,5 @@ __all__ = [
     "MatchStatus",
     "Post",
     "RunPair",
+    "side_between",
 ]

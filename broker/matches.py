@@ -1,0 +1,303 @@
+"""Use cases of matching: ranked lists, a pair taken apart, why not, and what would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from broker.engine import Engine, Standing, pairs_of
+from broker.exchange import Exchange
+from broker.explanations import MONEY_FIELDS, reason_of
+from broker.interests import find_match, matches_with_life
+from broker.posts import CLASSES, WHOLE
+from matching import Book, UnknownPost
+from matching.eligibility import RULES
+from matching.explain import Change, Contribution, Explanation, TextEvidence, WhyNot
+from matching.text import nearest_sentences, shared_words
+from models import (
+    LIVE,
+    PUBLICLY_READABLE,
+    Conflict,
+    Match,
+    MatchStatus,
+    Need,
+    NotAllowed,
+    Offer,
+    User,
+    side_between,
+)
+
+SHOWN = 20
+"""Matches of a ranked list."""
+
+
+@dataclass(frozen=True)
+class RankedMatch:
+    """A match in a ranked list, with its posts, its main reasons and its life so far."""
+
+    place: int
+    need: Need
+    offer: Offer
+    points: float
+    band: str
+    reason: dict[str, Any]
+    life: Match | None = None
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The ranked matches of one post, as its page shows them.
+
+    Attributes
+    ----------
+    rows : list of RankedMatch
+        Eligible partners, best first, at most ``SHOWN``; dismissed ones are not among them.
+    nobody : bool
+        Whether no partner reaches the band "possible": then nobody can serve well.
+    eligible : int
+        How many partners break no rule.
+    excluded : dict
+        Rule → how many offers it rules out (needs only), in the order of the rules.
+    begun : list of RankedMatch
+        Pairs in which somebody has acted, whatever their rank.
+    """
+
+    rows: list[RankedMatch]
+    nobody: bool
+    eligible: int
+    excluded: dict[str, int]
+    begun: list[Match]
+    standing: Standing
+
+
+def _require_reader(post: Need | Offer, by: User) -> None:
+    """Ranked lists are for the organisation that posts and for those who moderate."""
+    if not (post.can_be_edited_by(by) or by.moderates(post.subregions())):
+        raise NotAllowed("edit_post", reference=post.reference)
+
+
+def _in_book(post: Need | Offer) -> None:
+    if not post.is_live:
+        code = "need_not_live" if isinstance(post, Need) else "offer_not_live"
+        raise Conflict(code, reference=post.reference)
+
+
+def matches_of(
+    exchange: Exchange, session: Session, post: Need | Offer, by: User, *, on: date
+) -> Matches:
+    """The ranked matches of a post, for its own people and its moderators.
+
+    Raises
+    ------
+    NotAllowed, Conflict
+        For anybody else; for a post that is not on the exchange.
+    """
+    _require_reader(post, by)
+    _in_book(post)
+    engine = exchange.engine
+    book = engine.sync(session)
+    is_need = isinstance(post, Need)
+    ranking = (book.rank_offers if is_need else book.rank_needs)(post.id, SHOWN, on=on)
+    rows = _with_posts(session, book, [(m.need_id, m.offer_id, m) for m in ranking], on)
+    lives = matches_with_life(session, [post])
+    return Matches(
+        rows=[replace(row, life=lives.get((row.need.id, row.offer.id))) for row in rows],
+        nobody=ranking.nobody,
+        eligible=ranking.eligible,
+        excluded=book.ledger(post.id, on=on).counts if is_need else {},
+        begun=[m for m in lives.values() if m.status != MatchStatus.SUGGESTED],
+        standing=engine.standing,
+    )
+
+
+def _with_posts(
+    session: Session, book: Book, found: Sequence[tuple[int, int, Any]], on: date
+) -> list[RankedMatch]:
+    posts = pairs_of(session, [(need, offer) for need, offer, _ranked in found])
+    rows = []
+    for need_id, offer_id, ranked in found:
+        need, offer = posts[need_id], posts[offer_id]
+        if not (isinstance(need, Need) and isinstance(offer, Offer)):
+            continue
+        reason = reason_of(_sealed(book.explain(need_id, offer_id, on=on), need, None))
+        rows.append(RankedMatch(ranked.place, need, offer, ranked.points, ranked.band, reason))
+    return rows
+
+
+def ranked_offers(
+    exchange: Exchange, session: Session, need: Need, *, on: date, limit: int = SHOWN
+) -> list[RankedMatch]:
+    """The eligible offers for a need, best first: for the command line and for jobs."""
+    _in_book(need)
+    book = exchange.engine.sync(session)
+    ranking = book.rank_offers(need.id, limit, on=on)
+    return _with_posts(session, book, [(m.need_id, m.offer_id, m) for m in ranking], on)
+
+
+def score_of(
+    exchange: Exchange, session: Session, need: Need, offer: Offer, *, on: date
+) -> float | None:
+    """The pair's score, 0 to 100, if it is eligible now; None where a post is not live.
+
+    Raises
+    ------
+    Conflict
+        If a rule stands between the two; a dismissal alone does not.
+    """
+    if not (need.is_live and offer.is_live):
+        return None
+    explanation = exchange.engine.sync(session).explain(need.id, offer.id, on=on)
+    if any(failure.rule != "dismissed" for failure in explanation.failures):
+        raise Conflict("not_eligible", need=need.reference, offer=offer.reference)
+    return explanation.points
+
+
+@dataclass(frozen=True)
+class PairView:
+    """Everything about one pair, for its page.
+
+    Attributes
+    ----------
+    explanation : Explanation or None
+        The score taken apart; None where a post is not on the exchange.
+    why_not : WhyNot or None
+        The rules that fail, the score and rank the pair would have.
+    changes : tuple of Change
+        Single edits that would raise the score most.
+    """
+
+    need: Need
+    offer: Offer
+    explanation: Explanation | None
+    why_not: WhyNot | None
+    changes: tuple[Change, ...]
+    life: Match | None
+    side: str | None
+    standing: Standing
+
+    @property
+    def is_match(self) -> bool:
+        """Whether the pair breaks no rule."""
+        return self.explanation is not None and not self.explanation.failures
+
+    def points_of(self, contribution: Contribution) -> float:
+        """What a component gives, of 100."""
+        return contribution.micro_points / 1_000_000
+
+
+def examine(
+    exchange: Exchange, session: Session, need: Need, offer: Offer, by: User, *, on: date
+) -> PairView:
+    """Take a pair apart for one of its sides, or for those who moderate the need.
+
+    Raises
+    ------
+    NotAllowed
+        For anybody else.
+    """
+    life = find_match(session, need, offer)
+    side = side_between(need, offer, by)
+    if side is None and not by.moderates(need.subregions()):
+        raise NotAllowed("match_side")
+    engine = exchange.engine
+    book = engine.sync(session)
+    if not (need.is_live and offer.is_live):
+        return PairView(need, offer, None, None, (), life, side, engine.standing)
+    try:
+        explanation = book.explain(
+            need.id, offer.id, on=on, text=_evidence(engine, session, need, offer)
+        )
+        why_not = book.why_not(need.id, offer.id, on=on)
+        changes = book.what_would_change(need.id, offer.id, on=on)
+    except UnknownPost:
+        return PairView(need, offer, None, None, (), life, side, engine.standing)
+    return PairView(
+        need,
+        offer,
+        _sealed(explanation, need, by),
+        why_not,
+        tuple(change for change in changes if _may_be_told(change, need, by))[:6],
+        life,
+        side,
+        engine.standing,
+    )
+
+
+def _evidence(engine: Engine, session: Session, need: Need, offer: Offer) -> TextEvidence:
+    ours, our_vectors = engine.sentences(session, need)
+    theirs, their_vectors = engine.sentences(session, offer)
+    nearest = nearest_sentences(ours, our_vectors, theirs, their_vectors)
+    words = shared_words(
+        f"{need.title} {need.description}",
+        f"{offer.title} {offer.description}",
+        need.language,
+        offer.language,
+    )
+    return TextEvidence(
+        need_sentence=nearest.need if nearest else None,
+        offer_sentence=nearest.offer if nearest else None,
+        shared_words=tuple(words)[:8],
+    )
+
+
+def _keeps_sealed(need: Need, by: User | None) -> bool:
+    """Whether the amounts of the need must not be shown to this reader."""
+    return need.money_sealed and not (by is not None and need.can_be_edited_by(by))
+
+
+def _sealed(explanation: Explanation, need: Need, by: User | None) -> Explanation:
+    """The explanation without a sealed amount: it counts in the score and is never shown."""
+    if not _keeps_sealed(need, by):
+        return explanation
+    contributions = tuple(
+        replace(
+            contribution,
+            parts=tuple(
+                replace(part, need_says=None, offer_says=None) if part.part == "money" else part
+                for part in contribution.parts
+            ),
+        )
+        for contribution in explanation.contributions
+    )
+    return replace(explanation, contributions=contributions)
+
+
+def _may_be_told(change: Change, need: Need, by: User) -> bool:
+    return change.field not in MONEY_FIELDS or not _keeps_sealed(need, by)
+
+
+def find_counterpart(session: Session, post: Need | Offer, reference: str) -> Need | Offer | None:
+    """The published post of the other side with that reference, however it is written."""
+    other = "offer" if isinstance(post, Need) else "need"
+    model: type[Need | Offer] = CLASSES[other]
+    return session.scalar(
+        select(model)
+        .where(model.reference == reference.strip().lower(), model.status.in_(PUBLICLY_READABLE))
+        .options(*WHOLE)
+    )
+
+
+def excluded_offers(
+    exchange: Exchange, session: Session, need: Need, by: User, *, on: date
+) -> list[tuple[str, list[Offer]]]:
+    """The exclusion ledger of a need: every rule with the offers that it rules out."""
+    _require_reader(need, by)
+    _in_book(need)
+    ledger = exchange.engine.sync(session).ledger(need.id, on=on)
+    ids = {offer_id for offers in ledger.by_rule.values() for offer_id in offers}
+    offers = {
+        offer.id: offer
+        for offer in session.scalars(
+            select(Offer).where(Offer.id.in_(ids), Offer.status.in_(LIVE)).options(*WHOLE)
+        )
+    }
+    return [
+        (rule, [offers[i] for i in ledger.by_rule[rule] if i in offers])
+        for rule in RULES
+        if rule in ledger.by_rule
+    ]
