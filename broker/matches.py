@@ -283,7 +283,7 @@ def find_counterpart(session: Session, post: Need | Offer, reference: str) -> Ne
 
 
 def excluded_offers(
-    exchange: Exchange, session: Session, need: Need, by: User, *, on: date
+    exchange: Exchange, session: Session, need: Need | Offer, by: User, *, on: date
 ) -> list[tuple[str, list[Offer]]]:
     """The exclusion ledger of a need: every rule with the offers that it rules out."""
     _require_reader(need, by)

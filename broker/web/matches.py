@@ -9,6 +9,17 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from broker.explanations import (
+    BAND_NAMES,
+    COMPONENT_NAMES,
+    COMPONENT_QUESTIONS,
+    RULE_NAMES,
+    change_sentence,
+    contribution_sentences,
+    failure_sentence,
+    reason_of,
+    reason_sentence,
+)
 from broker.interests import (
     answer_interest,
     dismiss_match,
@@ -16,13 +27,14 @@ from broker.interests import (
     find_match,
     restore_match,
 )
-from broker.matches import Matches, examine, find_counterpart, matches_of, score_of
+from broker.matches import Matches, examine, excluded_offers, find_counterpart, matches_of, score_of
 from broker.messages import field_problems
 from broker.posts import get_post
 from broker.schemas import AnswerSchema, DismissalSchema, InterestSchema, load
 from broker.web.access import SIGNED_IN, allow, person
 from broker.web.forms import read_form
-from broker.web.reading import database, exchange, today
+from broker.web.reading import database, exchange, language, today
+from matching import Change, Contribution, Explanation, RuleFailure
 from models import InvalidInput, Match, Need, NotFound, Offer
 
 pages = Blueprint("matches", __name__)
@@ -45,6 +57,18 @@ def of_offer(offer_id: int) -> Any:
 def _ranked(post: Need | Offer) -> str:
     found: Matches = matches_of(exchange(), database(), post, person(), on=today())
     return render_template("matches/ranked.html", post=post, found=found)
+
+
+@pages.get("/needs/<int:need_id>/excluded")
+@allow(SIGNED_IN)
+def excluded(need_id: int) -> Any:
+    """Every offer that cannot serve a need, by rule."""
+    need = get_post(database(), "need", need_id, person())
+    return render_template(
+        "matches/excluded.html",
+        need=need,
+        excluded=excluded_offers(exchange(), database(), need, person(), on=today()),
+    )
 
 
 @pages.get("/needs/<int:need_id>/why-not")
@@ -185,3 +209,48 @@ def _again(session: Session, need: Need, offer: Offer, error: InvalidInput) -> A
 
 def _back(need: Need, offer: Offer) -> Response:
     return redirect(url_for("matches.pair", need_id=need.id, offer_id=offer.id))
+
+
+@pages.app_template_filter("reason")
+def _reason(reason: dict[str, Any]) -> str:
+    return reason_sentence(reason, exchange().reference, language())
+
+
+@pages.app_template_filter("main_reason")
+def _main_reason(explanation: Explanation) -> str:
+    return _reason(reason_of(explanation))
+
+
+@pages.app_template_filter("contribution")
+def _contribution(part: Contribution) -> list[tuple[str, str, str]]:
+    return contribution_sentences(part, exchange().reference, language())
+
+
+@pages.app_template_filter("failure")
+def _failure(failure: RuleFailure) -> str:
+    return failure_sentence(failure, exchange().reference, language())
+
+
+@pages.app_template_filter("change")
+def _change(change: Change) -> str:
+    return change_sentence(change, exchange().reference, language())
+
+
+@pages.app_template_filter("component_name")
+def _component_name(component: str) -> str:
+    return str(COMPONENT_NAMES[component])
+
+
+@pages.app_template_filter("component_question")
+def _component_question(component: str) -> str:
+    return str(COMPONENT_QUESTIONS[component])
+
+
+@pages.app_template_filter("band_name")
+def _band_name(band: str) -> str:
+    return str(BAND_NAMES[band])
+
+
+@pages.app_template_filter("rule_name")
+def _rule_name(rule: str) -> str:
+    return str(RULE_NAMES[rule])
