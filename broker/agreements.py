@@ -21,7 +21,9 @@ from broker.reference import Reference
 from broker.schemas import Count, Money, Strict, TermsSchema, Text, load
 from broker.terms import draft_terms, terms_content
 from models import (
+    AGREEMENT_LIFE,
     IN_FORCE,
+    MATCH_LIFE,
     MODERATORS,
     OPEN_TERMS,
     PUBLICLY_REGISTERED,
@@ -48,7 +50,11 @@ from models import (
 )
 from models.errors import InvalidInput
 from models.ledger import commit, give_back
-from models.match import MATCH_LIFE
+
+LARGEST_VALUE = 1e15
+"""No indicator of the exchange's kind is larger; up to here a float is exact to a unit."""
+
+TOO_LARGE = _l("This number is too large.")
 
 
 class VersionSchema(Strict):
@@ -363,9 +369,16 @@ def _terms(
         problems["currency"] = [("currency_of_offer", {"currency": offer.currency})]
     if values["ends"] < today:
         problems["ends"] = [("past_date", {})]
-    undated = {n: item for n, item in enumerate(values["milestones"]) if item["due"] is None}
+    undated = [n for n, item in enumerate(values["milestones"]) if item["due"] is None]
     if undated:
         problems["milestones"] = {n: {"due": [("required", {})]} for n in undated}
+    too_large = {
+        n: {name: [TOO_LARGE] for name in ("baseline", "target") if _is_too_large(item[name])}
+        for n, item in enumerate(values["indicators"])
+        if _is_too_large(item["baseline"]) or _is_too_large(item["target"])
+    }
+    if too_large:
+        problems["indicators"] = too_large
     if problems:
         raise InvalidInput(problems)
     for name in ("milestones", "indicators"):
@@ -374,6 +387,10 @@ def _terms(
             for item in values[name]
         ]
     return values
+
+
+def _is_too_large(value: float | None) -> bool:
+    return value is not None and abs(value) > LARGEST_VALUE
 
 
 def _beyond_capacity(offer: Offer, places: int | None, money: Decimal | None) -> dict[str, Any]:
@@ -386,6 +403,20 @@ def _beyond_capacity(offer: Offer, places: int | None, money: Decimal | None) ->
         if asked and left is not None and asked > left:
             problems[name] = [("more_than_left", {"left": left})]
     return problems
+
+
+def begin_answer(by: User, agreement: Agreement) -> dict[str, Any]:
+    """The terms on the table, for a person of a party to change.
+
+    Raises
+    ------
+    NotAllowed, Conflict
+        Wherever :func:`put_terms` would refuse whatever is written.
+    """
+    agreement.require_party(by)
+    if agreement.status not in OPEN_TERMS:
+        raise Conflict("terms_are_frozen", reference=agreement.reference)
+    return {**terms_content(agreement.current_terms), "note": ""}
 
 
 def put_terms(
@@ -426,6 +457,15 @@ def accept_terms(session: Session, by: User, agreement: Agreement, number: int) 
         before=before,
         after={"status": str(agreement.status), "number": number},
     )
+
+
+def require_signable(by: User, agreement: Agreement) -> None:
+    """Raise what :func:`sign_agreement` would raise for this person's signature now."""
+    party = agreement.require_party(by)
+    if party.signed_at is not None:
+        raise Conflict("already_signed", reference=agreement.reference)
+    AGREEMENT_LIFE.check(AgreementStatus(agreement.status), AgreementStatus.SIGNED)
+    _require_available(agreement)
 
 
 def sign_agreement(session: Session, by: User, agreement: Agreement, number: int) -> bool:
@@ -611,6 +651,8 @@ def report_indicator(
         raise InvalidInput({"on": [("required", {})]})
     if on > today:
         raise InvalidInput({"on": [_l("This day is still to come. Report what was measured.")]})
+    if _is_too_large(value):
+        raise InvalidInput({"value": [TOO_LARGE]})
     report = IndicatorReport(on=on, value=value, note=note, by=by)
     indicator.reports.append(report)
     record(
