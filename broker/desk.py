@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, selectin_polymorphic, selectinload
 
 from broker.agreements import RegisterFilter, Step, find_agreements, standing
 from broker.interests import waiting_interests
@@ -20,6 +20,7 @@ from models import (
     Agreement,
     Match,
     Need,
+    Offer,
     Organisation,
     Post,
     PostStatus,
@@ -133,7 +134,8 @@ def _to_review(session: Session, by: User) -> list[Post]:
         .options(
             selectinload(Post.facets),
             selectinload(Post.organisation).selectinload(Organisation.country),
-            selectinload(Post.of_type(Need)).selectinload(Need.country),
+            selectin_polymorphic(Post, [Need, Offer]),
+            selectinload(Need.country),
         )
     )
     return [post for post in session.scalars(query) if post.can_be_moderated_by(by)]

@@ -37,13 +37,9 @@ class Overview:
 
 def survey(session: Session, newest: int = 4) -> Overview:
     """Count what is on the exchange, and take the ``newest`` few posts of each kind."""
-    live: dict[str, int] = {
-        kind: number
-        for kind, number in session.execute(
-            select(Post.kind, func.count()).where(Post.status.in_(LIVE)).group_by(Post.kind)
-        )
-    }
-    countries = session.execute(
+    kinds = select(Post.kind, func.count()).where(Post.status.in_(LIVE)).group_by(Post.kind)
+    live = {row[0]: row[1] for row in session.execute(kinds)}
+    countries = (
         select(Need.country_code, func.count())
         .where(Need.status.in_(LIVE), Need.country_code.is_not(None))
         .group_by(Need.country_code)
@@ -53,7 +49,7 @@ def survey(session: Session, newest: int = 4) -> Overview:
         needs=live.get("need", 0),
         offers=live.get("offer", 0),
         agreements=session.scalar(agreements) or 0,
-        countries={code: number for code, number in countries if code},
+        countries={code: number for code, number in session.execute(countries) if code},
         newest_needs=_newest(session, "need", newest),
         newest_offers=_newest(session, "offer", newest),
     )

@@ -11,22 +11,36 @@ from urllib.parse import urlencode
 
 from babel.dates import format_date as babel_date
 from babel.numbers import format_currency, format_decimal
-from flask import Flask, request
+from flask import Flask, request, url_for
 from flask_babel import get_locale
+from flask_babel import lazy_gettext as _l
 from markupsafe import Markup, escape
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from broker.field_names import FIELD_NAMES, illustrative_names
 from broker.interests import waiting_interests
 from broker.messages import STATES
+from broker.sources import DOCUMENTS, MANDATE_SETS
 from broker.web.access import allowed_roles, reader
 from broker.web.reading import database, exchange, language, today
-from models import LANGUAGES, Role
+from models import LANGUAGES, LIVE, Post, PostStatus, Role
 
 PAGE_SIZE = 20
 
 LANGUAGE_NAMES = {"es": "Español", "en": "English", "pt": "Português", "fr": "Français"}
 """Each language by its own name, as a reader looks for it."""
+
+
+ROLES = {
+    Role.PUBLIC: _l("reader"),
+    Role.FOCAL_POINT: _l("focal point of a government"),
+    Role.PROVIDER: _l("provider of support"),
+    Role.TASK_FORCE: _l("Marrakech task force"),
+    Role.COORDINATOR: _l("coordinator of a subregion"),
+    Role.SECRETARIAT: _l("secretariat"),
+}
+"""Role → its name."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +97,21 @@ def address_with(**changes: Any) -> str:
     return f"{request.path}?{urlencode(pairs)}" if pairs else request.path
 
 
+def address_without(name: str, value: str) -> str:
+    """The present address without one value of one parameter: a filter taken off."""
+    pairs = [
+        pair
+        for pair in request.args.items(multi=True)
+        if pair != (name, value) and pair[0] != "page"
+    ]
+    return f"{request.path}?{urlencode(pairs)}" if pairs else request.path
+
+
+def post_address(post: Post, view: str = "page", **more: Any) -> str:
+    """The address of a post, or of another of its views (``"edit"``, ``"version"``, …)."""
+    return url_for(f"posts.{view}", kind=post.kind, post_id=post.id, **more)
+
+
 def label(scheme: str, code: str | None) -> str:
     """The label of a taxonomy code for the reader."""
     return exchange().reference.label(scheme, code, language())
@@ -93,15 +122,26 @@ def labels(scheme: str, codes: list[str]) -> str:
     return ", ".join(label(scheme, code) for code in codes)
 
 
+def mandate_label(code: str) -> str:
+    """A mandate with the set that it comes from: “Decision 12 of 2003: …”."""
+    term = exchange().reference.terms.get("mandate", {}).get(code)
+    if term is None:
+        return code
+    origin = MANDATE_SETS.get(term.extra.get("source_set", ""), "")
+    return f"{origin}: {term.label(language())}" if origin else term.label(language())
+
+
 def choices(scheme: str) -> list[tuple[str, str]]:
     """``(code, label)`` of a taxonomy for the reader."""
     return exchange().reference.choices(scheme, language())
 
 
-def day(value: date | datetime | None, style: str = "medium") -> str:
-    """A date in the reader's format; a dash where there is none."""
+def day(value: date | datetime | str | None, style: str = "medium") -> str:
+    """A date (also as ISO 8601 text) in the reader's format; a dash where there is none."""
     if value is None:
         return "–"
+    if isinstance(value, str):
+        value = date.fromisoformat(value)
     return babel_date(value, format=style, locale=get_locale())  # type: ignore[arg-type]
 
 
@@ -113,10 +153,11 @@ def number(value: float | Decimal | None, digits: int = 0) -> str:
     return format_decimal(value, format=pattern, locale=get_locale())
 
 
-def money(amount: Decimal | None, currency: str | None) -> str:
-    """An amount with its currency's code, without cents where there are none."""
+def money(amount: Decimal | str | None, currency: str | None) -> str:
+    """An amount (also as text) with its currency's code, without cents where there are none."""
     if amount is None:
         return "–"
+    amount = Decimal(amount)
     if not currency:
         return number(amount, 2)
     whole = amount == amount.to_integral_value()
@@ -129,6 +170,23 @@ def money(amount: Decimal | None, currency: str | None) -> str:
 def state(value: str) -> str:
     """The name of a state."""
     return str(STATES.get(value, value))
+
+
+def state_tone(value: str) -> str:
+    """How a post's state is coloured; its name always stands beside the colour."""
+    if value in LIVE:
+        return "good"
+    return "" if value in (PostStatus.DRAFT, PostStatus.WITHDRAWN) else "wait"
+
+
+def role_name(role: str) -> str:
+    """The name of a role."""
+    return str(ROLES.get(Role(role), role))
+
+
+def field_name(name: str) -> str:
+    """The name of a field of a post."""
+    return str(FIELD_NAMES.get(name, name))
 
 
 def paragraphs(text: str) -> Markup:
@@ -149,17 +207,29 @@ def prepare(app: Flask) -> None:
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
-        day=day, number=number, money=money, state=state, paragraphs=paragraphs
+        day=day,
+        number=number,
+        money=money,
+        state=state,
+        state_tone=state_tone,
+        role_name=role_name,
+        field_name=field_name,
+        paragraphs=paragraphs,
     )
     app.jinja_env.globals.update(
         label=label,
         labels=labels,
         choices=choices,
+        mandate_label=mandate_label,
+        illustrative_names=illustrative_names,
         address_with=address_with,
+        address_without=address_without,
+        post_address=post_address,
         may_open=may_open,
         reader=reader,
         today=today,
         language=language,
+        DOCUMENTS=DOCUMENTS,
         LANGUAGES=LANGUAGES,
         LANGUAGE_NAMES=LANGUAGE_NAMES,
     )
