@@ -67,8 +67,10 @@ def describe(post: Record, organisations: dict[str, Record]) -> Record:
         "lang": post["language"],
         "title": post["title"],
         "description": post["description"],
-        "support_kinds": _distinct(part["kind"] for part in support),
-        "modalities": _distinct(part.get("modality") for part in support),
+        "problem": post.get("problem"),
+        "results": post.get("results"),
+        "support_kinds": list(dict.fromkeys(part["kind"] for part in support)),
+        "support": support,
     }
     line |= {facet: post.get(facet) for facet in FACETS}
     organisation = organisations[post["organisation"]]
@@ -87,15 +89,15 @@ def _serving(offer: Record, provider: Record) -> Record:
         "organisation_country": provider.get("country"),
         "countries": serves["countries"],
         "subregions": serves["subregions"],
-        "outside_region": serves.get("outside_region"),
-        "organisation_kinds": serves.get("organisation_kinds"),
+        "outside_region_only": _serves_only_outside(serves) or None,
+        "serves_organisation_kinds": serves.get("organisation_kinds"),
         "own_country": serves.get("own_country"),
         "experience_countries": offer.get("experience", {}).get("countries"),
     }
 
 
-def _distinct(codes: Any) -> list[str]:
-    return [code for code in dict.fromkeys(codes) if code]
+def _serves_only_outside(serves: Record) -> bool:
+    return bool(serves.get("outside_region")) and not (serves["countries"] or serves["subregions"])
 
 
 def _read(path: Path) -> list[Record]:
