@@ -4,8 +4,29 @@ Pure: dataclasses and arrays in, dataclasses and arrays out. No database, no fil
 are passed in as arguments). ``Book`` holds the live posts; everything else explains what it finds.
 """
 
+from matching.book import Book, Ranked, Ranking, UnknownPost
 from matching.eligibility import RULES, RuleFailure, why_not
+from matching.explain import (
+    Change,
+    Contribution,
+    Evidence,
+    Explanation,
+    Ledger,
+    TextEvidence,
+    WhyNot,
+)
 from matching.profile import NeedProfile, OfferProfile, Post, ProfileError
+from matching.run import (
+    BlockResult,
+    MatchRun,
+    MatchTable,
+    Plan,
+    Versions,
+    complete,
+    gather,
+    run_blocks,
+    score_block,
+)
 from matching.score import (
     COMPONENTS,
     ENGINE_VERSION,
@@ -25,16 +46,36 @@ __all__ = [
     "REGIONAL",
     "RULES",
     "Bands",
+    "BlockResult",
+    "Book",
+    "Change",
+    "Contribution",
+    "Evidence",
+    "Explanation",
+    "Ledger",
+    "MatchRun",
+    "MatchTable",
     "NeedProfile",
     "OfferProfile",
+    "Plan",
     "Post",
     "ProfileError",
+    "Ranked",
+    "Ranking",
     "RuleFailure",
     "Score",
     "Taxonomy",
     "Terms",
+    "TextEvidence",
     "TextScale",
+    "UnknownPost",
+    "Versions",
     "Weights",
+    "WhyNot",
+    "complete",
+    "gather",
+    "run_blocks",
+    "score_block",
     "score_pair",
     "why_not",
 ]

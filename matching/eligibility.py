@@ -20,7 +20,7 @@ from datetime import date
 from typing import TypeAlias
 
 from matching.place import reach
-from matching.profile import NeedProfile, OfferProfile
+from matching.profile import CENT, NeedProfile, OfferProfile
 from matching.taxonomy import Taxonomy
 
 Value: TypeAlias = str | int | float | date | tuple[str, ...] | None
@@ -110,7 +110,7 @@ def has_no_money(offer: OfferProfile) -> bool:
     """Whether an offer counts its money and less than its smallest grant is left."""
     if offer.money_left is None:
         return False
-    return offer.money_left <= 0 or offer.money_left < (offer.grant_least or 0)
+    return offer.money_left < max(offer.smallest_grant(), CENT)
 
 
 def _listed(codes: frozenset[str]) -> tuple[str, ...]:

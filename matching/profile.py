@@ -16,6 +16,11 @@ from typing import Literal, TypeAlias
 Side: TypeAlias = Literal["need", "offer"]
 """The two sides of a match."""
 
+CENT = 0.01
+"""Amounts below it, in US dollars, are no amounts."""
+LARGEST = 1e15
+"""Largest amount, in US dollars or places, that a post can state."""
+
 NOTHING: frozenset[str] = frozenset()
 """The set of a facet that a post leaves open."""
 
@@ -26,8 +31,8 @@ class ProfileError(ValueError):
     Attributes
     ----------
     code
-        What is wrong: ``not_finite``, ``negative``, ``out_of_order``, ``unknown_code``,
-        ``bad_vector``.
+        What is wrong: ``not_finite``, ``negative``, ``too_large``, ``out_of_order``,
+        ``unknown_code``, ``bad_vector``, ``sum_is_not_one``.
     field
         The field at fault; of two fields out of order, the first.
     value
@@ -125,6 +130,8 @@ class Post:
                 raise ProfileError("not_finite", name, amount, self.reference)
             if amount < 0:
                 raise ProfileError("negative", name, amount, self.reference)
+            if amount > LARGEST:
+                raise ProfileError("too_large", name, amount, self.reference)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +177,8 @@ class NeedProfile(Post):
 
     def money_wanted(self) -> float | None:
         """The least sum that would do, in US dollars; nothing where no sum is asked for."""
-        return self.money_least or self.money_most or None
+        amounts = (self.money_least, self.money_most)
+        return next((amount for amount in amounts if amount and amount >= CENT), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +252,11 @@ class OfferProfile(Post):
     def money_available(self) -> float | None:
         """The most that one need can receive, in US dollars, where it is stated."""
         return _least(self.money_left, self.grant_most)
+
+    def smallest_grant(self) -> float:
+        """The least that one need can receive, in US dollars; 0 where it is not stated."""
+        least = self.grant_least or 0.0
+        return least if least >= CENT else 0.0
 
     def places_available(self) -> float | None:
         """The most people or institutions of one need that can be served, where it is stated."""

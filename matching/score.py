@@ -205,10 +205,10 @@ class TextScale:
 
     LENGTH = 4000
     STEP = 256
-    _HALF = (LENGTH + 48) ** 2 // STEP + 1
+    HALF = (LENGTH + 48) ** 2 // STEP + 1
 
     def __init__(self, calibrate: Calibration, version: str) -> None:
-        steps = np.arange(-self._HALF, self._HALF + 1, dtype=np.float64)
+        steps = np.arange(-self.HALF, self.HALF + 1, dtype=np.float64)
         inner = np.clip(steps * self.STEP / self.LENGTH**2, -1.0, 1.0)
         table: Floats = np.asarray(calibrate(inner), dtype=np.float64).round(6)
         if not np.isfinite(table).all() or table.min() < 0 or table.max() > 1:
@@ -255,7 +255,7 @@ class TextScale:
 
     def likeness(self, inner: NDArray[Any] | int) -> Floats:
         """Likeness in [0, 1] of inner products of rounded vectors."""
-        steps = np.floor_divide(inner, self.STEP).astype(np.int64) + self._HALF
+        steps = np.floor_divide(inner, self.STEP).astype(np.int64) + self.HALF
         return self.table[steps]
 
     def likeness_of(self, a: Vector, b: Vector) -> float | None:
@@ -335,8 +335,9 @@ def compare_money(need: NeedProfile, offer: OfferProfile) -> float | None:
     if wanted is None or available is None:
         return None
     covered = min(available / wanted, 1.0)
-    if offer.grant_least and need.money_most is not None:
-        return min(covered, need.money_most / offer.grant_least)
+    least = offer.smallest_grant()
+    if least and need.money_most is not None:
+        return min(covered, need.money_most / least)
     return covered
 
 

@@ -136,6 +136,8 @@ class Taxonomy:
         Codes, in order.
     horizons
         Codes from the shortest to the longest: neighbours are half alike.
+    kind_of
+        Modality → its kind of support.
     countries
         Country → its subregion, ``None`` outside the region.
     bodies
@@ -151,6 +153,7 @@ class Taxonomy:
     languages: tuple[str, ...]
     organisation_kinds: tuple[str, ...]
     horizons: tuple[str, ...]
+    kind_of: Mapping[str, str] = field(repr=False)
     countries: Mapping[str, str | None] = field(repr=False)
     bodies: Mapping[str, frozenset[str]] = field(repr=False)
 
@@ -208,6 +211,7 @@ class Taxonomy:
             languages=_codes(languages),
             organisation_kinds=_codes(organisation_kinds),
             horizons=_codes(sorted(horizons, key=lambda row: float(row.get("max_years", 0)))),
+            kind_of={row["code"]: row["parent"] for row in modalities},
             countries={row["code"]: row.get("subregion") for row in countries},
             bodies={row["code"]: frozenset(row.get("bodies") or ()) for row in countries},
         )
@@ -292,6 +296,7 @@ class Taxonomy:
             "languages": self.languages,
             "organisation_kinds": self.organisation_kinds,
             "horizons": self.horizons,
+            "kind_of": dict(sorted(self.kind_of.items())),
             "countries": dict(sorted(self.countries.items())),
             "bodies": {country: sorted(found) for country, found in sorted(self.bodies.items())},
         }

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from matching import NeedProfile, OfferProfile, Taxonomy, TextScale, Weights
+from matching import Book, NeedProfile, OfferProfile, Taxonomy, TextScale, Weights
 
 TODAY = date(2026, 3, 15)
 
@@ -273,3 +273,33 @@ def _random_common(rng: np.random.Generator, fullness: float) -> dict[str, objec
         facts["languages"] = _random_some(rng, ["es", "en", "pt", "fr"], 2)
     facts["published"] = bool(rng.random() < 0.97)
     return facts
+
+
+class Likeness:
+    """Stands in for the text model: a version, a dimension and a calibration."""
+
+    version = "test-text-1"
+    dimension = DIMENSION
+
+    def calibrate(self, raw: NDArray[np.float64], /) -> NDArray[np.float64]:
+        return calibrate(raw)
+
+
+def make_book(**keywords: object) -> Book:
+    """An empty book of the small exchange."""
+    return Book(TAXONOMY, Likeness(), **keywords)  # type: ignore[arg-type]
+
+
+def random_book(
+    seed: int, needs: int, offers: int, fullness: float = 0.6, **keywords: object
+) -> Book:
+    """A book of random posts with ids from 1."""
+    rng = np.random.default_rng(seed)
+    book = make_book(**keywords)
+    if needs:
+        posts = [random_need(rng, number, fullness) for number in range(1, needs + 1)]
+        book.put_needs(posts, make_vectors(rng, needs))
+    if offers:
+        posts_ = [random_offer(rng, number, fullness) for number in range(1, offers + 1)]
+        book.put_offers(posts_, make_vectors(rng, offers))
+    return book

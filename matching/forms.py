@@ -1,0 +1,191 @@
+"""Most of a score as one inner product: a fast, nearly exact view of many pairs.
+
+Comparisons of sets, of codes and of neutral values are linear in what one side says, given the
+other: a need and an offer each become a vector, and the matrix product of a block of needs with a
+block of offers is their score in points but for place, text, period, money and places, which are
+added element by element. Rules that bear on codes enter as ``BARRED``.
+
+In single precision the result is within ``MARGIN`` of the score. It chooses candidates; what is
+shown is computed by ``pairs.pair_totals``.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from matching.columns import NONE, NOT_SERVED, Columns
+from matching.place import FULL
+from matching.score import COVERAGE, FOCUS, MICRO, PARTS, TextScale, Vector, Weights
+from matching.taxonomy import SAME, Taxonomy
+
+BARRED = -1000.0
+"""Points of a pair that breaks a rule; any score below ``BARRED / 2`` is such a pair's."""
+MARGIN = 0.005
+"""Points by which the single-precision score may differ from the score."""
+
+LINEAR_SETS = ("themes", "ilac_areas", "modalities", "programmes")
+"""Facets compared as sets that are linear term by term; support kinds are taken whole."""
+OVERLAPS = ("period", "money", "places")
+"""Parts that are added element by element."""
+
+
+@dataclass(frozen=True)
+class Forms:
+    """Turns columns into the vectors of which products are scores.
+
+    Parameters
+    ----------
+    taxonomy, weights
+        What there is to compare, and what each comparison counts.
+    """
+
+    taxonomy: Taxonomy
+    weights: Weights
+
+    def points(self, part: str) -> float:
+        """Points that a part can give at most."""
+        component, found = PARTS[part]
+        return self.weights.micro_points()[component] / MICRO * found.share
+
+    def neutral(self, part: str) -> float:
+        """Points that a part gives where a side leaves it open."""
+        return self.points(part) * PARTS[part][1].neutral
+
+    @property
+    def width(self) -> int:
+        """Length k of the vectors."""
+        sets = sum(2 * len(getattr(self.taxonomy, name)) + 1 for name in LINEAR_SETS)
+        whole = 2 ** len(self.taxonomy.support_kinds) + 2 ** len(self.taxonomy.languages)
+        single = len(self.taxonomy.dimensions) + len(self.taxonomy.horizons) + 2
+        return int(sets + whole + single + len(OVERLAPS) + 1)
+
+    def of_needs(self, needs: Columns) -> Vector:
+        """Make the vectors of needs, (n, k) float32."""
+        count = len(needs)
+        silent = np.zeros(count)
+        blocks: list[np.ndarray] = []
+        for name in LINEAR_SETS:
+            stated = needs[f"{name}_count"] > 0
+            share = 1 / np.maximum(needs[f"{name}_count"], 1)
+            blocks += [
+                needs[name] * share[:, None],
+                needs[f"{name}_near"] / SAME,
+                stated[:, None],
+            ]
+            silent += ~stated * self.neutral(name)
+            if name == "themes":
+                silent += ~stated * self.neutral("experience_themes")
+        blocks.append(_one_of(_mask(needs["support_kinds"]), 2 ** len(self.taxonomy.support_kinds)))
+        blocks.append(_one_of(_mask(needs["languages"]), 2 ** len(self.taxonomy.languages)))
+        blocks.append(_one_of(needs["dimension"] + 1, len(self.taxonomy.dimensions) + 1))
+        blocks.append(_one_of(needs["horizon"] + 1, len(self.taxonomy.horizons) + 1))
+        for name, stated in self.overlap_stated(needs, "wanted").items():
+            blocks.append(stated[:, None])
+            silent += ~stated * self.neutral(name)
+        blocks.append(silent[:, None])
+        return np.hstack(blocks).astype(np.float32)
+
+    def of_offers(self, offers: Columns) -> Vector:
+        """Make the vectors of offers, (m, k) float32."""
+        count = len(offers)
+        blocks: list[np.ndarray] = []
+        for name in LINEAR_SETS:
+            near, flags, open_ = self._set_form(offers, name, name)
+            if name == "themes":
+                more = self._set_form(offers, "experience_themes", "experience_themes")
+                near, flags, open_ = near + more[0], flags + more[1], open_ + more[2]
+            blocks += [near, flags, open_[:, None]]
+        blocks.append(self._kinds_form(offers))
+        blocks.append(self._languages_form(offers))
+        blocks.append(self._dimension_form(offers))
+        blocks.append(self._horizon_form(offers))
+        blocks.extend(
+            (~stated * self.neutral(name))[:, None]
+            for name, stated in self.overlap_stated(offers, "available").items()
+        )
+        blocks.append(np.ones((count, 1)))
+        return np.hstack(blocks).astype(np.float32)
+
+    def places(self, offers: Columns) -> Vector:
+        """Points of offers by the place of a need, with what bars them there.
+
+        Returns
+        -------
+        float32 (m, places + 1): a column for each of ``taxonomy.places`` and a last one for needs
+        that state none.
+        """
+        reached = offers["reach"].T
+        table = np.where(
+            offers["states_place"], reached * (self.points("place") / FULL), self.neutral("place")
+        )
+        table += np.where(
+            offers["experience_stated"],
+            offers["experience"].T * (self.points("experience_countries") / FULL),
+            self.neutral("experience_countries"),
+        )
+        table[-1] = self.neutral("place") + self.neutral("experience_countries")
+        table[reached == NOT_SERVED] = BARRED
+        barred = np.flatnonzero(offers["barred_country"] != NONE)
+        table[offers["barred_country"][barred], barred] = BARRED
+        return np.ascontiguousarray(table.T, dtype=np.float32)
+
+    def text_points(self, scale: TextScale) -> Vector:
+        """Points of the texts by step of their inner product, see ``TextScale.table``."""
+        return (scale.table * self.points("text")).astype(np.float32)
+
+    @staticmethod
+    def overlap_stated(columns: Columns, money: str) -> dict[str, np.ndarray]:
+        """Which posts state their period, money (column `money`) and places."""
+        return {
+            "period": columns["period"],
+            "money": ~np.isnan(columns[money]),
+            "places": ~np.isnan(columns["places"]),
+        }
+
+    def _set_form(
+        self, offers: Columns, name: str, part: str
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        count = offers[f"{name}_count"]
+        points = self.points(part)
+        near = offers[f"{name}_near"] * (points * COVERAGE / SAME)
+        flags = offers[name] * (points * FOCUS / np.maximum(count, 1))[:, None]
+        return near, flags, (count == 0) * self.neutral(part)
+
+    def _kinds_form(self, offers: Columns) -> np.ndarray:
+        """Points by the set of kinds that a need asks for; sets with none in common are barred."""
+        size = len(self.taxonomy.support_kinds)
+        masks = np.arange(2**size)
+        flags = (masks[:, None] >> np.arange(size)) & 1
+        common = flags @ flags.T
+        counts = np.maximum(flags.sum(axis=1), 1)
+        points = self.points("support_kinds")
+        table = points * (COVERAGE * common / counts[:, None] + FOCUS * common / counts[None, :])
+        table[common == 0] = BARRED
+        table[0, :] = table[:, 0] = self.neutral("support_kinds")
+        return np.asarray(table.T[_mask(offers["support_kinds"])])
+
+    def _languages_form(self, offers: Columns) -> np.ndarray:
+        masks = np.arange(2 ** len(self.taxonomy.languages))
+        table = np.where(masks[:, None] & masks[None, :], self.points("languages"), 0.0)
+        table[0, :] = table[:, 0] = self.neutral("languages")
+        return np.asarray(table[_mask(offers["languages"])])
+
+    def _dimension_form(self, offers: Columns) -> np.ndarray:
+        table = np.eye(len(self.taxonomy.dimensions) + 1) * self.points("dimension")
+        table[0, :] = table[:, 0] = self.neutral("dimension")
+        return np.asarray(table[offers["dimension"] + 1])
+
+    def _horizon_form(self, offers: Columns) -> np.ndarray:
+        order = np.arange(len(self.taxonomy.horizons) + 1)
+        apart = np.abs(order[:, None] - order[None, :])
+        table = np.maximum(1 - 0.5 * apart, 0) * self.points("horizon")
+        table[0, :] = table[:, 0] = self.neutral("horizon")
+        return np.asarray(table[offers["horizon"] + 1])
+
+
+def _mask(flags: np.ndarray) -> np.ndarray:
+    return np.asarray(flags @ (1 << np.arange(flags.shape[1])))
+
+
+def _one_of(position: np.ndarray, size: int) -> np.ndarray:
+    return np.asarray(np.arange(size) == position[:, None])
