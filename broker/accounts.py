@@ -171,6 +171,21 @@ def set_password(session: Session, by: User | None, user: User, password: str) -
     record(session, by, "user.password_set", user)
 
 
+def set_trusted(session: Session, by: User, organisation: Organisation, trusted: bool) -> None:
+    """Say whether an organisation's posts go on the exchange at once or are reviewed first."""
+    _require_secretariat(by)
+    before = {"trusted": organisation.trusted}
+    organisation.trusted = trusted
+    record(
+        session,
+        by,
+        "organisation.trusted" if trusted else "organisation.reviewed",
+        organisation,
+        before=before,
+        after={"trusted": trusted},
+    )
+
+
 def count_users(session: Session) -> int:
     """How many accounts there are."""
     return session.scalar(select(func.count(User.id))) or 0

@@ -126,6 +126,14 @@ class _Account(Schema):
     subregion = fields.String(allow_none=True)
 
 
+class _Trust(Schema):
+    class Meta:
+        unknown = RAISE
+
+    code = fields.String(required=True)
+    trusted = fields.Boolean(required=True)
+
+
 @dataclass
 class Loaded:
     """What a folder brought in."""
@@ -139,7 +147,7 @@ class Loaded:
 def load_exchange(
     session: Session, folder: Path, reference: Reference, *, today: date, password: str
 ) -> Loaded:
-    """Load ``needs-*.yaml``, ``offers-*.yaml`` and ``users.yaml`` of a folder.
+    """Load ``needs-*.yaml``, ``offers-*.yaml``, ``users.yaml`` and ``organisations.yaml``.
 
     Parameters
     ----------
@@ -157,9 +165,12 @@ def load_exchange(
     organisations = {o.code: o for o in session.scalars(select(Organisation))}
     loaded = Loaded()
     accounts = list(_accounts(folder, organisations, problems))
+    trust = list(_trust(folder, organisations, problems))
     posts = list(_posts(folder, organisations, reference, today, problems))
     if problems:
         raise FixtureError(folder, problems)
+    for organisation, trusted in trust:
+        organisation.trusted = trusted
     known_users = {u.email: u for u in session.scalars(select(User))}
     for data in accounts:
         user = known_users.get(data["email"].lower())
@@ -209,6 +220,22 @@ def _accounts(
             problems.append(entry.problem("organisation", f"“{data['organisation']}” is not known"))
             continue
         yield data
+
+
+def _trust(
+    folder: Path, organisations: dict[str, Organisation], problems: list[Problem]
+) -> Iterator[tuple[Organisation, bool]]:
+    path = folder / "organisations.yaml"
+    if not path.is_file():
+        return
+    for entry in read_records(path, problems):
+        data = check(entry, _Trust(), problems)
+        if data is None:
+            continue
+        if data["code"] not in organisations:
+            problems.append(entry.problem("code", f"“{data['code']}” is not known"))
+            continue
+        yield organisations[data["code"]], data["trusted"]
 
 
 def _posts(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -273,7 +273,7 @@ class Standing:
 class Engine:
     """The live posts in the engine's :class:`matching.Book`, kept in step with the database.
 
-    Every process holds its own book. Before a question is answered, :meth:`sync` brings in what
+    Every process holds its own book. Before a question is answered, :meth:`open` brings in what
     any process has changed since: posts and dismissals carry the moment of their last change.
     """
 
@@ -329,15 +329,36 @@ class Engine:
         shape = (0, self.text_model.dimension)
         return found, np.stack(rows) if rows else np.zeros(shape, np.float32)
 
-    def sync(self, session: Session, progress: Progress | None = None) -> Book:
-        """Bring the book up to date with the database, and give it."""
+    @contextmanager
+    def open(
+        self, session: Session, progress: Progress | None = None, *, draft: Post | None = None
+    ) -> Iterator[Book]:
+        """The book, brought up to date with the database and held until the caller is done.
+
+        Parameters
+        ----------
+        draft : Post, optional
+            A post that is not on the exchange, to be matched as if it were. It is taken out again
+            before anybody else can look.
+        """
+        vector = self.features(session, [draft])[0] if draft is not None else None
         with self._lock:
-            self._sync_weights(session)
-            now = utc_now()
-            self._sync_posts(session, progress)
-            self._sync_dismissals(session)
-            self._looked = now
-            return self.book
+            self._sync(session, progress)
+            if draft is None or vector is None:
+                yield self.book
+                return
+            self._put(draft, vector, published=True)
+            try:
+                yield self.book
+            finally:
+                self._remove(draft.id)
+
+    def _sync(self, session: Session, progress: Progress | None) -> None:
+        self._sync_weights(session)
+        now = utc_now()
+        self._sync_posts(session, progress)
+        self._sync_dismissals(session)
+        self._looked = now
 
     def _sync_weights(self, session: Session) -> None:
         newest = session.scalar(select(WeightSet).order_by(WeightSet.id.desc()).limit(1))
@@ -379,11 +400,13 @@ class Engine:
                 self._put(post, vector)
         self._seen |= {post_id: stamp for post_id, stamp, _status in changed}
 
-    def _put(self, post: Post, vector: Vector) -> None:
+    def _put(self, post: Post, vector: Vector, *, published: bool | None = None) -> None:
+        reference = self.exchange.reference
+        shown = post.is_live if published is None else published
         if isinstance(post, Need):
-            self.book.put_need(need_profile(post, self.exchange.reference), vector)
+            self.book.put_need(replace(need_profile(post, reference), published=shown), vector)
         elif isinstance(post, Offer):
-            self.book.put_offer(offer_profile(post, self.exchange.reference), vector)
+            self.book.put_offer(replace(offer_profile(post, reference), published=shown), vector)
 
     def _remove(self, post_id: int) -> None:
         for remove in (self.book.remove_need, self.book.remove_offer):

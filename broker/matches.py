@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -15,7 +14,7 @@ from broker.exchange import Exchange
 from broker.explanations import MONEY_FIELDS, reason_of
 from broker.interests import find_match, matches_with_life
 from broker.posts import CLASSES, WHOLE
-from matching import Book, UnknownPost
+from matching import Book, Ranking, UnknownPost
 from matching.eligibility import RULES
 from matching.explain import Change, Contribution, Explanation, TextEvidence, WhyNot
 from matching.text import nearest_sentences, shared_words
@@ -28,6 +27,7 @@ from models import (
     Need,
     NotAllowed,
     Offer,
+    PostStatus,
     User,
     side_between,
 )
@@ -63,7 +63,7 @@ class Matches:
         How many partners break no rule.
     excluded : dict
         Rule → how many offers it rules out (needs only), in the order of the rules.
-    begun : list of RankedMatch
+    begun : list of Match
         Pairs in which somebody has acted, whatever their rank.
     """
 
@@ -79,6 +79,10 @@ def _require_reader(post: Need | Offer, by: User) -> None:
     """Ranked lists are for the organisation that posts and for those who moderate."""
     if not (post.can_be_edited_by(by) or by.moderates(post.subregions())):
         raise NotAllowed("edit_post", reference=post.reference)
+
+
+PREVIEWED = frozenset({PostStatus.DRAFT, PostStatus.SUBMITTED, PostStatus.RETURNED})
+"""Statuses in which a post's own people see whom it would match, before it is published."""
 
 
 def _in_book(post: Need | Offer) -> None:
@@ -98,34 +102,39 @@ def matches_of(
         For anybody else; for a post that is not on the exchange.
     """
     _require_reader(post, by)
-    _in_book(post)
+    draft = _draft_among(post)
+    if draft is None:
+        _in_book(post)
     engine = exchange.engine
-    book = engine.sync(session)
     is_need = isinstance(post, Need)
-    ranking = (book.rank_offers if is_need else book.rank_needs)(post.id, SHOWN, on=on)
-    rows = _with_posts(session, book, [(m.need_id, m.offer_id, m) for m in ranking], on)
+    with engine.open(session, draft=draft) as book:
+        ranking = (book.rank_offers if is_need else book.rank_needs)(post.id, SHOWN, on=on)
+        rows = _with_posts(session, book, ranking, on)
+        excluded = book.ledger(post.id, on=on).counts if is_need else {}
     lives = matches_with_life(session, [post])
     return Matches(
         rows=[replace(row, life=lives.get((row.need.id, row.offer.id))) for row in rows],
         nobody=ranking.nobody,
         eligible=ranking.eligible,
-        excluded=book.ledger(post.id, on=on).counts if is_need else {},
+        excluded=excluded,
         begun=[m for m in lives.values() if m.status != MatchStatus.SUGGESTED],
         standing=engine.standing,
     )
 
 
-def _with_posts(
-    session: Session, book: Book, found: Sequence[tuple[int, int, Any]], on: date
-) -> list[RankedMatch]:
-    posts = pairs_of(session, [(need, offer) for need, offer, _ranked in found])
+def _draft_among(*posts: Need | Offer) -> Need | Offer | None:
+    """The first of the posts that is not on the exchange yet."""
+    return next((post for post in posts if post.status in PREVIEWED), None)
+
+
+def _with_posts(session: Session, book: Book, ranking: Ranking, on: date) -> list[RankedMatch]:
+    posts = pairs_of(session, [(m.need_id, m.offer_id) for m in ranking])
     rows = []
-    for need_id, offer_id, ranked in found:
-        need, offer = posts[need_id], posts[offer_id]
-        if not (isinstance(need, Need) and isinstance(offer, Offer)):
-            continue
-        reason = reason_of(_sealed(book.explain(need_id, offer_id, on=on), need, None))
-        rows.append(RankedMatch(ranked.place, need, offer, ranked.points, ranked.band, reason))
+    for found in ranking:
+        need, offer = posts[found.need_id], posts[found.offer_id]
+        if isinstance(need, Need) and isinstance(offer, Offer):
+            reason = reason_of(book.explain(need.id, offer.id, on=on))
+            rows.append(RankedMatch(found.place, need, offer, found.points, found.band, reason))
     return rows
 
 
@@ -134,9 +143,8 @@ def ranked_offers(
 ) -> list[RankedMatch]:
     """The eligible offers for a need, best first: for the command line and for jobs."""
     _in_book(need)
-    book = exchange.engine.sync(session)
-    ranking = book.rank_offers(need.id, limit, on=on)
-    return _with_posts(session, book, [(m.need_id, m.offer_id, m) for m in ranking], on)
+    with exchange.engine.open(session) as book:
+        return _with_posts(session, book, book.rank_offers(need.id, limit, on=on), on)
 
 
 def score_of(
@@ -151,7 +159,8 @@ def score_of(
     """
     if not (need.is_live and offer.is_live):
         return None
-    explanation = exchange.engine.sync(session).explain(need.id, offer.id, on=on)
+    with exchange.engine.open(session) as book:
+        explanation = book.explain(need.id, offer.id, on=on)
     if any(failure.rule != "dismissed" for failure in explanation.failures):
         raise Conflict("not_eligible", need=need.reference, offer=offer.reference)
     return explanation.points
@@ -205,15 +214,12 @@ def examine(
     if side is None and not by.moderates(need.subregions()):
         raise NotAllowed("match_side")
     engine = exchange.engine
-    book = engine.sync(session)
-    if not (need.is_live and offer.is_live):
-        return PairView(need, offer, None, None, (), life, side, engine.standing)
+    text = _evidence(engine, session, need, offer)
     try:
-        explanation = book.explain(
-            need.id, offer.id, on=on, text=_evidence(engine, session, need, offer)
-        )
-        why_not = book.why_not(need.id, offer.id, on=on)
-        changes = book.what_would_change(need.id, offer.id, on=on)
+        with engine.open(session, draft=_draft_among(need, offer)) as book:
+            explanation = book.explain(need.id, offer.id, on=on, text=text)
+            why_not = book.why_not(need.id, offer.id, on=on)
+            changes = book.what_would_change(need.id, offer.id, on=on)
     except UnknownPost:
         return PairView(need, offer, None, None, (), life, side, engine.standing)
     return PairView(
@@ -287,8 +293,10 @@ def excluded_offers(
 ) -> list[tuple[str, list[Offer]]]:
     """The exclusion ledger of a need: every rule with the offers that it rules out."""
     _require_reader(need, by)
-    _in_book(need)
-    ledger = exchange.engine.sync(session).ledger(need.id, on=on)
+    if _draft_among(need) is None:
+        _in_book(need)
+    with exchange.engine.open(session, draft=_draft_among(need)) as book:
+        ledger = book.ledger(need.id, on=on)
     ids = {offer_id for offers in ledger.by_rule.values() for offer_id in offers}
     offers = {
         offer.id: offer

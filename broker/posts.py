@@ -150,6 +150,15 @@ WHOLE = (
 """What is loaded with a post that is shown or matched."""
 
 
+def own_counterparts(session: Session, post: Post, by: User | None) -> list[Need | Offer]:
+    """Live posts of the reader's organisation on the other side, to look at beside this one."""
+    kind = "offer" if post.kind == "need" else "need"
+    if by is None or not by.may_post(kind) or by.organisation_id == post.organisation_id:
+        return []
+    filters = PostFilter(kind, organisation_id=by.organisation_id, open_only=True, sort="title")
+    return list(session.scalars(find_posts(filters).limit(50))) if post.is_live else []
+
+
 def _next_reference(session: Session, kind: str, organisation: Organisation) -> str:
     stem = f"{kind}-{organisation.code.removeprefix('gov-')}-"
     taken = session.scalars(select(Post.reference).where(Post.reference.startswith(stem)))
@@ -339,13 +348,27 @@ def _keep_version(post: Post, by: User | None) -> None:
 def submit_post(
     session: Session, by: User, post: Need | Offer, reference: Reference, *, today: date
 ) -> None:
-    """Hand a draft to the secretariat; what was allowed to be missing is now asked for."""
+    """Hand a draft to the secretariat; what was allowed to be missing is now asked for.
+
+    The post of a trusted organisation goes on the exchange at once.
+    """
     load(SCHEMAS[post.kind], content(post), reference)
     if post.closes and post.closes < today:
         raise InvalidInput({"closes": [("past_date", {})]})
     before = str(post.status)
     post.submit(by)
     record(session, by, "post.submitted", post, before={"status": before}, after=_status(post))
+    if post.organisation.trusted:
+        post.publish_unreviewed(today)
+        _keep_version(post, by)
+        record(
+            session,
+            by,
+            "post.published_unreviewed",
+            post,
+            before={"status": str(PostStatus.SUBMITTED)},
+            after=_status(post),
+        )
 
 
 def publish_post(session: Session, by: User, post: Need | Offer, *, today: date) -> None:

@@ -14,6 +14,7 @@ from broker.engine import Progress
 from broker.exchange import Exchange
 from broker.explanations import reason_of
 from broker.posts import expire_posts
+from matching import complete
 from models import MatchRun, NotAllowed, NotFound, RunPair, User, utc_now
 
 
@@ -68,11 +69,13 @@ def run_matching(
     expire_posts(session, today=on)
     session.flush()
     engine = exchange.engine
-    book = engine.sync(session, progress)
+    with engine.open(session, progress) as book:
+        # The plan is a picture of the book: readers need not wait while it is worked through.
+        plan = book.plan(exchange.settings.matches_per_need, on=on)
     started = utc_now()
     clock = time.perf_counter()
     bar = _Bar(progress, "Matching")
-    result = book.run(exchange.settings.matches_per_need, on=on, progress=bar)
+    result = complete(plan, progress=bar)
     bar.close()
     matches = result.matches
     offers = [profile.id for profile in book.offers]

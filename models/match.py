@@ -10,7 +10,7 @@ from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Base, utc_now
-from models.errors import Conflict, NotAllowed
+from models.errors import Conflict, InvalidTransition, NotAllowed
 from models.life import Life
 from models.post import Need, Offer, Post
 from models.user import User
@@ -145,6 +145,8 @@ class Match(Base):
 
     def open_interest(self) -> Interest | None:
         """The interest that waits for an answer, if there is one."""
+        if self.status != MatchStatus.INTEREST:
+            return None
         return next((i for i in reversed(self.interests) if i.answer is None), None)
 
     def express_interest(self, by: User, message: str, share: int | None) -> Interest:
@@ -186,17 +188,18 @@ class Match(Base):
         if self.require_side(by) == interest.side:
             raise NotAllowed("answer_own_interest")
         self.move_to(MatchStatus.MUTUAL if accept else MatchStatus.DECLINED)
-        interest.answer = "accepted" if accept else "declined"
-        interest.answer_message = message.strip()
-        interest.answer_reason = reason
-        interest.answered_by = by
-        interest.answered_at = utc_now()
+        interest.close(by, accept, message, reason)
         return interest
 
     def dismiss(self, by: User, reason: str, note: str) -> Dismissal:
-        """Take the match out of one side's list, with the reason, until either post changes."""
-        side = self.require_side(by)
+        """Take the match out of one side's list, with the reason, until either post changes.
+
+        An interest of the other side that waits for an answer is declined by it.
+        """
+        side, waiting = self.require_side(by), self.open_interest()
         self.move_to(MatchStatus.DISMISSED)
+        if waiting is not None and waiting.side != side:
+            waiting.close(by, False, note, reason)
         dismissal = Dismissal(
             side=side,
             by=by,
@@ -209,8 +212,18 @@ class Match(Base):
         return dismissal
 
     def restore(self, by: User) -> None:
-        """Undo a dismissal or a decline: the match is suggested again."""
+        """Undo a dismissal or a decline: the match is suggested again.
+
+        Raises
+        ------
+        InvalidTransition
+            If the match is neither dismissed nor declined.
+        """
         self.require_side(by)
+        if self.status not in (MatchStatus.DISMISSED, MatchStatus.DECLINED):
+            raise InvalidTransition(
+                "match_transition", now=str(self.status), then="suggested", possible=[]
+            )
         self.move_to(MatchStatus.SUGGESTED)
 
     def is_dismissed(self) -> bool:
@@ -248,6 +261,14 @@ class Interest(Base):
     match: Mapped[Match] = relationship(back_populates="interests")
     by: Mapped[User] = relationship(foreign_keys=[by_id])
     answered_by: Mapped[User | None] = relationship(foreign_keys=[answered_by_id])
+
+    def close(self, by: User, accept: bool, message: str, reason: str | None) -> None:
+        """Keep the answer, with who gave it, when and why."""
+        self.answer = "accepted" if accept else "declined"
+        self.answer_message = message.strip()
+        self.answer_reason = reason
+        self.answered_by = by
+        self.answered_at = utc_now()
 
 
 class Dismissal(Base):

@@ -13,7 +13,11 @@ from models.reference import Country
 
 
 class Organisation(Base):
-    """A ministry, agency, task force, UN body, bank, firm or association."""
+    """A ministry, agency, task force, UN body, bank, firm or association.
+
+    Posts of a ``trusted`` organisation go on the exchange at once and are reviewed afterwards;
+    the secretariat says which organisations are trusted.
+    """
 
     __tablename__ = "organisation"
 
@@ -25,7 +29,7 @@ class Organisation(Base):
     acronym: Mapped[str | None] = mapped_column(String(32))
     aliases: Mapped[list[str]] = mapped_column(default=list)
     source: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    approved: Mapped[bool] = mapped_column(default=True)
+    trusted: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     country: Mapped[Country | None] = relationship(lazy="joined")

@@ -284,6 +284,21 @@ class Post(Base):
         """
         if not self.can_be_moderated_by(by):
             raise NotAllowed("moderate_post", reference=self.reference)
+        self._go_public(on)
+
+    def publish_unreviewed(self, on: date) -> None:
+        """Put a submitted post of a trusted organisation on the exchange at once.
+
+        Raises
+        ------
+        NotAllowed
+            If the organisation is not trusted.
+        """
+        if not self.organisation.trusted:
+            raise NotAllowed("moderate_post", reference=self.reference)
+        self._go_public(on)
+
+    def _go_public(self, on: date) -> None:
         self.move_to(PostStatus.PUBLISHED)
         self.comment = ""
         self.published_at = utc_now()

@@ -111,7 +111,7 @@ def upgrade() -> None:
         sa.Column("acronym", sa.String(length=32), nullable=True),
         sa.Column("aliases", sa.JSON(), nullable=False),
         sa.Column("source", sa.JSON(), nullable=False),
-        sa.Column("approved", sa.Boolean(), nullable=False),
+        sa.Column("trusted", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["country_code"], ["country.code"], name="fk_organisation_country_code_country"
