@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from babel.dates import format_date
+from babel.numbers import format_decimal
+from flask_babel import force_locale
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
+from broker.explanations import reason_sentence
+from broker.messages import STATES
+from broker.posts import CLASSES
 from broker.reference import Reference
+from broker.runs import newest_run
 from broker.supply_demand import FACETS, Cell, CrossTable, FacetTable, Market, View
 from models import (
     LIVE,
@@ -25,22 +33,13 @@ from models import (
     MatchRun,
     MatchStatus,
     Need,
+    NotFound,
     Offer,
     Post,
     RunPair,
     utc_now,
 )
 from models.post import FOLLOWS_BALANCE
-
-BANDS = ("strong", "good", "possible")
-"""Bands in which a pair of a run is a match; a weaker one is kept only as the nearest miss."""
-
-BAND_NAMES = {
-    "strong": _l("strong"),
-    "good": _l("good"),
-    "possible": _l("possible"),
-    "weak": _l("weak"),
-}
 
 FACET_NAMES = {
     "theme": _l("Theme"),
@@ -66,7 +65,7 @@ BEST = 10
 
 @dataclass(frozen=True)
 class PostLine:
-    """A post as a report lists it."""
+    """A post as a report lists it; ``codes`` maps each facet to its codes with their labels."""
 
     id: int
     kind: str
@@ -76,7 +75,7 @@ class PostLine:
     place: str
     language: str
     status: str
-    codes: Mapping[str, tuple[str, ...]]
+    codes: Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -89,14 +88,6 @@ class MatchLine:
     band: str
     rank: int
     reason: str
-
-
-@dataclass(frozen=True)
-class UnmetNeed:
-    """A need without a match, and the nearest miss where the run has kept one."""
-
-    need: PostLine
-    nearest: MatchLine | None
 
 
 @dataclass(frozen=True)
@@ -188,7 +179,7 @@ class MatchReport:
     tables: tuple[FacetTable, ...]
     cross: CrossTable
     best: tuple[MatchLine, ...]
-    unmet: tuple[UnmetNeed, ...]
+    unmet: tuple[PostLine, ...]
     unused: tuple[PostLine, ...]
     interest_counts: Mapping[str, int]
     overdue_interests: int
@@ -226,10 +217,9 @@ def match_report(
     listed : int, optional
         The most rows of each list; all where none is given.
     """
-    run = run or newest_run(session)
+    run = run or _newest_run(session)
     market = Market.read(session, reference)
     lines = _Lines(reference, language)
-    interest_counts = _by_state(session, INTEREST_STATE, interests(subregion=subregion))
     return MatchReport(
         made_at=utc_now(),
         language=language,
@@ -239,33 +229,28 @@ def match_report(
         tables=tuple(market.table(facet, reference, language) for facet in FACETS),
         cross=market.cross(view or View(), reference, language),
         best=lines.matches(session.scalars(run_pairs(run).limit(listed))) if run else (),
-        unmet=lines.unmet(session, run, listed) if run else (),
+        unmet=lines.posts(session.scalars(unmet_needs(session, run).limit(listed))) if run else (),
         unused=lines.posts(session.scalars(unused_offers(session, run).limit(listed)))
         if run
         else (),
-        interest_counts={state: interest_counts.get(state, 0) for state in INTEREST_NAMES},
-        overdue_interests=count(session, overdue_interests(utc_now(), subregion)),
-        decline_reasons=_by_state(
-            session, Interest.answer_reason, interests("declined", subregion=subregion)
-        ),
+        interest_counts=_interest_counts(session, subregion),
+        overdue_interests=count(session, overdue_interests(utc_now(), subregion=subregion)),
+        decline_reasons=_decline_reasons(session, reference, subregion),
         agreement_counts=_agreement_counts(session, subregion),
         agreements=lines.agreements(session.scalars(agreements(subregion=subregion).limit(listed))),
         places=_places(session, subregion),
         money=_money(session, subregion),
-        sealed=count(session, posts_stating("need", sealed=True)),
+        sealed=count(session, sealed_needs()),
         needs=lines.posts(session.scalars(_open_posts("need").limit(listed))),
         offers=lines.posts(session.scalars(_open_posts("offer").limit(listed))),
     )
 
 
-def newest_run(session: Session) -> MatchRun | None:
-    """The match run that was finished last."""
-    return session.scalar(
-        select(MatchRun)
-        .where(MatchRun.finished_at.is_not(None))
-        .order_by(MatchRun.id.desc())
-        .limit(1)
-    )
+def _newest_run(session: Session) -> MatchRun | None:
+    try:
+        return newest_run(session)
+    except NotFound:
+        return None
 
 
 def count(session: Session, query: Select[Any]) -> int:
@@ -286,64 +271,53 @@ BOTH_SIDES = (
 )
 
 
-def run_pairs(run: MatchRun, band: str = "") -> Select[tuple[RunPair]]:
-    """A query for the matches of a run, or for its pairs of one band; best first."""
-    return (
-        select(RunPair)
-        .where(RunPair.run_id == run.id, RunPair.band.in_((band,) if band else BANDS))
-        .order_by(RunPair.score.desc(), RunPair.need_id, RunPair.offer_id)
-        .options(*BOTH_SIDES)
+def run_pairs(run: MatchRun, band: str = "") -> Select[RunPair]:
+    """A query for the matches of a run, of every band or of one; best first."""
+    query = select(RunPair).where(RunPair.run_id == run.id)
+    if band:
+        query = query.where(RunPair.band == band)
+    return query.order_by(RunPair.score.desc(), RunPair.need_id, RunPair.offer_id).options(
+        *BOTH_SIDES
     )
 
 
-def unmet_needs(session: Session, run: MatchRun) -> Select[tuple[Need]]:
+def unmet_needs(session: Session, run: MatchRun) -> Select[Need]:
     """A query for the needs of a run that no offer matched."""
     ids = set(run.need_ids) - _matched(session, run, RunPair.need_id)
     return select(Need).where(_among(Need.id, ids)).order_by(Need.reference).options(*SHOWN)
 
 
-def unused_offers(session: Session, run: MatchRun) -> Select[tuple[Offer]]:
+def unused_offers(session: Session, run: MatchRun) -> Select[Offer]:
     """A query for the offers of a run that match no need."""
     ids = set(run.offer_ids) - _matched(session, run, RunPair.offer_id)
     return select(Offer).where(_among(Offer.id, ids)).order_by(Offer.reference).options(*SHOWN)
 
 
 def _matched(session: Session, run: MatchRun, side: Any) -> set[int]:
-    found = select(side).where(RunPair.run_id == run.id, RunPair.band.in_(BANDS)).distinct()
-    return set(session.scalars(found))
+    return set(session.scalars(select(side).where(RunPair.run_id == run.id).distinct()))
 
 
 def _among(column: Any, ids: Iterable[int]) -> ColumnElement[bool]:
     # Written into the statement: databases limit how many values may be bound to one.
-    values = bindparam("ids", sorted(ids), expanding=True, literal_execute=True, unique=True)
+    values: Any = bindparam("ids", sorted(ids), expanding=True, literal_execute=True, unique=True)
     return column.in_(values)  # type: ignore[no-any-return]
 
 
-def nearest_misses(session: Session, run: MatchRun, needs: Iterable[Need]) -> dict[int, RunPair]:
-    """The best pair below the bands of each of those needs, where the run has kept any."""
-    found = session.scalars(
-        select(RunPair)
-        .where(
-            RunPair.run_id == run.id,
-            RunPair.band.not_in(BANDS),
-            _among(RunPair.need_id, [need.id for need in needs]),
-        )
-        .order_by(RunPair.score)
-        .options(*BOTH_SIDES)
-    )
-    return {pair.need_id: pair for pair in found}
-
-
-def _of_subregion(code: str) -> ColumnElement[bool]:
-    """Needs that concern one subregion, as :meth:`models.Need.subregions` says."""
+def _in_subregion(need_id: Any, code: str | None) -> list[ColumnElement[bool]]:
+    """The need concerns that one subregion, as :meth:`models.Need.subregions` says."""
+    if code is None:
+        return []
     countries = select(Country.code).where(Country.subregion == code)
-    return or_(
-        Need.country_code.in_(countries),
-        and_(Need.country_code.is_(None), Need.subregion == code),
+    needs = select(Need.id).where(
+        or_(
+            Need.country_code.in_(countries),
+            and_(Need.country_code.is_(None), Need.subregion == code),
+        )
     )
+    return [need_id.in_(needs)]
 
 
-INTEREST_STATE = case(
+interest_state: ColumnElement[Any] = case(
     (Interest.answer.is_not(None), Interest.answer),
     (Match.status == MatchStatus.INTEREST, "waiting"),
     else_="lapsed",
@@ -351,13 +325,15 @@ INTEREST_STATE = case(
 """What became of an interest; one in a match that was dismissed waits for nobody."""
 
 
-def interests(state: str = "", *, subregion: str | None = None) -> Select[tuple[Interest]]:
+def interests(state: str = "", *, subregion: str | None = None) -> Select[Interest]:
     """A query for interests, newest first: all, or of one state, or in one subregion's needs."""
-    query = select(Interest).join(Match, Interest.match_id == Match.id)
+    query = (
+        select(Interest)
+        .join(Match, Interest.match_id == Match.id)
+        .where(*_in_subregion(Match.need_id, subregion))
+    )
     if state:
-        query = query.where(state == INTEREST_STATE)
-    if subregion:
-        query = query.where(Match.need_id.in_(select(Need.id).where(_of_subregion(subregion))))
+        query = query.where(interest_state == state)
     return query.order_by(Interest.created_at.desc(), Interest.id.desc()).options(
         selectinload(Interest.match).options(
             selectinload(Match.need).selectinload(Post.organisation),
@@ -366,7 +342,7 @@ def interests(state: str = "", *, subregion: str | None = None) -> Select[tuple[
     )
 
 
-def overdue_interests(now: datetime, subregion: str | None = None) -> Select[tuple[Interest]]:
+def overdue_interests(now: datetime, *, subregion: str | None = None) -> Select[Interest]:
     """A query for interests that have waited for an answer too long; the longest first."""
     return (
         interests("waiting", subregion=subregion)
@@ -376,13 +352,11 @@ def overdue_interests(now: datetime, subregion: str | None = None) -> Select[tup
     )
 
 
-def agreements(status: str = "", *, subregion: str | None = None) -> Select[tuple[Agreement]]:
+def agreements(status: str = "", *, subregion: str | None = None) -> Select[Agreement]:
     """A query for agreements, newest first: all, of one status, or of one subregion's needs."""
-    query = select(Agreement)
+    query = select(Agreement).where(*_in_subregion(Agreement.need_id, subregion))
     if status:
         query = query.where(Agreement.status == status)
-    if subregion:
-        query = query.where(Agreement.need_id.in_(select(Need.id).where(_of_subregion(subregion))))
     return query.order_by(Agreement.created_at.desc(), Agreement.id.desc()).options(
         selectinload(Agreement.terms),
         selectinload(Agreement.need).selectinload(Post.organisation),
@@ -390,116 +364,139 @@ def agreements(status: str = "", *, subregion: str | None = None) -> Select[tupl
     )
 
 
-def posts_stating(
-    kind: str, *, currency: str | None = None, sealed: bool = False
-) -> Select[tuple[Post]]:
-    """A query for the posts that ask for or offer places, or money of one currency.
+ASKED = func.coalesce(Need.money_most, Need.money_least, type_=Need.money_most.type)
+"""The money that a need asks for: the most that it names."""
 
-    Posts on the exchange count, and those that are fulfilled or used up. Sealed amounts are used
-    in matching and never shown: such needs are listed only by ``sealed``, without the amount.
-    """
-    model: Any = Need if kind == "need" else Offer
-    query = select(model).where(model.status.in_(FOLLOWS_BALANCE))
-    if sealed:
-        query = query.where(model.money_sealed, _asked_money().is_not(None))
-    elif currency is None:
-        places = Need.places_wanted if kind == "need" else Offer.places
-        query = query.where(places.is_not(None))
-    elif kind == "need":
-        query = query.where(~Need.money_sealed, _asked_money().is_not(None))
-        query = query.where(Need.currency == currency)
-    else:
-        query = query.where(Offer.money.is_not(None), Offer.currency == currency)
-    return query.order_by(model.reference).options(selectinload(model.organisation))
+STATES_MONEY: dict[str, tuple[ColumnElement[bool], ...]] = {
+    "need": (
+        Need.status.in_(FOLLOWS_BALANCE),
+        ~Need.money_sealed,
+        ASKED.is_not(None),
+        Need.currency.is_not(None),
+    ),
+    "offer": (
+        Offer.status.in_(FOLLOWS_BALANCE),
+        Offer.money.is_not(None),
+        Offer.currency.is_not(None),
+    ),
+}
+"""When a post's money is in the report's sums: on the exchange, fulfilled or used up.
 
-
-def _asked_money() -> ColumnElement[Any]:
-    return func.coalesce(Need.money_most, Need.money_least, type_=Need.money_most.type)
+Sealed amounts are used in matching and never shown, and so are in no sum either.
+"""
 
 
-def commitments(
-    currency: str | None = None, subregion: str | None = None
-) -> Select[tuple[Commitment]]:
+def posts_stating_places(kind: str) -> Select[Any]:
+    """A query for the posts that ask for places, or that offer some."""
+    model: Any = CLASSES[kind]
+    places = Need.places_wanted if kind == "need" else Offer.places
+    return _stating(model, places.is_not(None), model.status.in_(FOLLOWS_BALANCE))
+
+
+def posts_stating_money(kind: str, currency: str) -> Select[Any]:
+    """A query for the posts that ask for money of one currency, or that offer some."""
+    model: Any = CLASSES[kind]
+    return _stating(model, *STATES_MONEY[kind], model.currency == currency)
+
+
+def sealed_needs() -> Select[Any]:
+    """A query for the needs whose amount is sealed."""
+    return _stating(Need, Need.status.in_(FOLLOWS_BALANCE), Need.money_sealed, ASKED.is_not(None))
+
+
+def _stating(model: Any, *conditions: Any) -> Select[Any]:
+    return (
+        select(model)
+        .where(*conditions)
+        .order_by(model.reference)
+        .options(selectinload(model.organisation))
+    )
+
+
+def commitments(currency: str | None = None, *, subregion: str | None = None) -> Select[Commitment]:
     """A query for the ledger's rows about places, or about money of one currency; newest first."""
-    query = select(Commitment)
-    if currency is None:
-        query = query.where(Commitment.places != 0)
-    else:
-        query = query.where(Commitment.money != Decimal(0), Commitment.currency == currency)
-    if subregion:
-        query = query.where(Commitment.need_id.in_(select(Need.id).where(_of_subregion(subregion))))
-    return query.order_by(Commitment.id.desc()).options(
-        selectinload(Commitment.agreement).options(
-            selectinload(Agreement.need), selectinload(Agreement.offer)
+    return (
+        select(Commitment)
+        .where(*_in_subregion(Commitment.need_id, subregion))
+        .where(
+            Commitment.places != 0
+            if currency is None
+            else and_(Commitment.money != Decimal(0), Commitment.currency == currency)
+        )
+        .order_by(Commitment.id.desc())
+        .options(
+            selectinload(Commitment.agreement).options(
+                selectinload(Agreement.need), selectinload(Agreement.offer)
+            )
         )
     )
 
 
-def _open_posts(kind: str) -> Select[tuple[Post]]:
+def _open_posts(kind: str) -> Select[Post]:
     model: Any = Need if kind == "need" else Offer
     return select(model).where(model.status.in_(LIVE)).order_by(model.reference).options(*SHOWN)
 
 
-def _by_state(session: Session, state: Any, query: Select[Any]) -> dict[str, int]:
-    counted = query.order_by(None).with_only_columns(state, func.count()).options().group_by(state)
-    return {code or "": number for code, number in session.execute(counted).all()}
+def _interest_counts(session: Session, subregion: str | None) -> dict[str, int]:
+    found: dict[str, int] = dict(
+        session.execute(
+            select(interest_state, func.count())
+            .join_from(Interest, Match, Interest.match_id == Match.id)
+            .where(*_in_subregion(Match.need_id, subregion))
+            .group_by(interest_state)
+        ).all()
+    )
+    return {state: found.get(state, 0) for state in INTEREST_NAMES}
+
+
+def _decline_reasons(
+    session: Session, reference: Reference, subregion: str | None
+) -> dict[str, int]:
+    found = dict(
+        session.execute(
+            select(Interest.answer_reason, func.count())
+            .join(Match, Interest.match_id == Match.id)
+            .where(Interest.answer == "declined", *_in_subregion(Match.need_id, subregion))
+            .group_by(Interest.answer_reason)
+        ).all()
+    )
+    return {code: found[code] for code in reference.codes("dismissal_reason") if code in found}
 
 
 def _agreement_counts(session: Session, subregion: str | None) -> dict[str, int]:
-    found = _by_state(session, Agreement.status, agreements(subregion=subregion))
+    found = dict(
+        session.execute(
+            select(Agreement.status, func.count())
+            .where(*_in_subregion(Agreement.need_id, subregion))
+            .group_by(Agreement.status)
+        ).all()
+    )
     return {str(status): found.get(status, 0) for status in AgreementStatus}
 
 
 def _places(session: Session, subregion: str | None) -> Quantity:
-    def total(column: Any, query: Select[Any]) -> Decimal:
-        summed = query.order_by(None).with_only_columns(func.sum(column)).options()
-        return Decimal(session.scalar(summed) or 0)
-
-    return Quantity(
-        total(Need.places_wanted, posts_stating("need")),
-        total(Offer.places, posts_stating("offer")),
-        total(Commitment.places, commitments(None, subregion)),
+    sums = (
+        select(func.sum(Need.places_wanted)).where(Need.status.in_(FOLLOWS_BALANCE)),
+        select(func.sum(Offer.places)).where(Offer.status.in_(FOLLOWS_BALANCE)),
+        select(func.sum(Commitment.places)).where(*_in_subregion(Commitment.need_id, subregion)),
     )
+    return Quantity(*(Decimal(session.scalar(query) or 0) for query in sums))
 
 
 def _money(session: Session, subregion: str | None) -> dict[str, Quantity]:
-    """Sums by currency; the currencies of posts and ledger together, in the alphabet's order."""
-    asked = _sums(
-        session,
-        select(Need.currency, func.sum(_asked_money())).where(
-            Need.status.in_(FOLLOWS_BALANCE), ~Need.money_sealed, _asked_money().is_not(None)
+    """Sums by currency, in the order of the currencies' codes."""
+    queries: Any = (
+        select(Need.currency, func.sum(ASKED)).where(*STATES_MONEY["need"]),
+        select(Offer.currency, func.sum(Offer.money)).where(*STATES_MONEY["offer"]),
+        select(Commitment.currency, func.sum(Commitment.money)).where(
+            Commitment.money != Decimal(0), *_in_subregion(Commitment.need_id, subregion)
         ),
-        Need.currency,
     )
-    offered = _sums(
-        session,
-        select(Offer.currency, func.sum(Offer.money)).where(
-            Offer.status.in_(FOLLOWS_BALANCE), Offer.money.is_not(None)
-        ),
-        Offer.currency,
-    )
-    ledger = select(Commitment.currency, func.sum(Commitment.money)).where(
-        Commitment.money != Decimal(0)
-    )
-    if subregion:
-        ledger = ledger.where(
-            Commitment.need_id.in_(select(Need.id).where(_of_subregion(subregion)))
-        )
-    committed = _sums(session, ledger, Commitment.currency)
-    nothing = Decimal(0)
-    return {
-        currency: Quantity(
-            asked.get(currency, nothing),
-            offered.get(currency, nothing),
-            committed.get(currency, nothing),
-        )
-        for currency in sorted(asked.keys() | offered.keys() | committed.keys())
-    }
-
-
-def _sums(session: Session, query: Select[Any], currency: Any) -> dict[str, Decimal]:
-    grouped = query.where(currency.is_not(None)).group_by(currency)
-    return {code: amount for code, amount in session.execute(grouped).all()}
+    sums: list[dict[str, Decimal]] = [
+        dict(session.execute(query.group_by(query.selected_columns[0])).all()) for query in queries
+    ]
+    currencies = sorted(set().union(*sums))
+    return {c: Quantity(*(part.get(c, Decimal(0)) for part in sums)) for c in currencies}
 
 
 def _facts(session: Session, run: MatchRun, market: Market) -> RunFacts:
@@ -553,9 +550,12 @@ class _Lines:
             language=post.language,
             status=str(post.status),
             codes={
-                "theme": tuple(post.codes("theme")),
-                "ilac_area": tuple(post.codes("ilac_area")),
-                "support_kind": tuple(post.support_kinds),
+                facet: {code: self.reference.label(facet, code, self.language) for code in codes}
+                for facet, codes in (
+                    ("theme", post.codes("theme")),
+                    ("ilac_area", post.codes("ilac_area")),
+                    ("support_kind", post.support_kinds),
+                )
             },
         )
 
@@ -563,8 +563,6 @@ class _Lines:
         return tuple(self.post(post) for post in posts)
 
     def match(self, pair: RunPair) -> MatchLine:
-        from broker.explanations import reason_sentence
-
         return MatchLine(
             need=self.post(pair.need),
             offer=self.post(pair.offer),
@@ -576,14 +574,6 @@ class _Lines:
 
     def matches(self, pairs: Iterable[RunPair]) -> tuple[MatchLine, ...]:
         return tuple(self.match(pair) for pair in pairs)
-
-    def unmet(self, session: Session, run: MatchRun, listed: int | None) -> tuple[UnmetNeed, ...]:
-        needs = session.scalars(unmet_needs(session, run).limit(listed)).all()
-        misses = nearest_misses(session, run, needs)
-        return tuple(
-            UnmetNeed(self.post(need), self.match(misses[need.id]) if need.id in misses else None)
-            for need in needs
-        )
 
     def agreements(self, found: Iterable[Agreement]) -> tuple[AgreementLine, ...]:
         return tuple(
@@ -604,3 +594,92 @@ class _Lines:
             )
             for agreement in found
         )
+
+
+def as_text(report: MatchReport, language: str) -> str:
+    """The report for a terminal or a plain file, its lists cut to the first ten rows."""
+    with force_locale(language):
+        return "\n".join(_text(report, language))
+
+
+def _text(report: MatchReport, language: str) -> Iterator[str]:
+    yield _("Match report of %(day)s", day=format_date(report.made_at, locale=language))
+    run = report.run
+    if run is None:
+        yield _("Matching has not been run yet.")
+        facts = [
+            (_("Needs on the exchange"), report.standing.needs),
+            (_("Offers on the exchange"), report.standing.offers),
+        ]
+    else:
+        yield _(
+            "Run %(id)s of %(day)s, engine %(engine)s, texts: %(text)s",
+            id=run.id,
+            day=format_date(run.on, locale=language),
+            engine=run.engine_version,
+            text=run.text_version,
+        )
+        facts = [
+            (_("Needs in the run"), run.needs),
+            (_("Offers in the run"), run.offers),
+            (_("Eligible pairs"), run.eligible_pairs),
+            (_("Matches"), run.matches),
+            (_("Needs with a match"), run.matched_needs),
+            (_("Unmet needs"), run.unmet_needs),
+            (_("Unused offers"), run.unused_offers),
+        ]
+    yield ""
+    yield from _columns(facts, language)
+    if run is not None and run.match_rate is not None:
+        yield from _columns([(_("Match rate, %"), 100 * run.match_rate)], language)
+    if report.best:
+        yield from _headed(_("Best matches"))
+        for line in report.best[:BEST]:
+            yield f"{_number(line.score, language):>6}  {line.need.reference} ← {line.offer.reference}"
+            yield f"        {line.need.title}"
+            yield f"        {line.offer.title}"
+            yield f"        {line.reason}"
+    for title, lines in ((_("Unmet needs"), report.unmet), (_("Unused offers"), report.unused)):
+        if lines:
+            yield from _headed(title)
+            yield from (f"{line.reference:<28}  {line.title}" for line in lines[:BEST])
+            yield from _more(lines)
+    for table in report.tables:
+        yield from _headed(
+            _("Supply and demand: %(facet)s", facet=FACET_NAMES[table.facet]),
+        )
+        yield f"{_('Needs'):>8} {_('Offers'):>8}"
+        for row in table.rows[:BEST]:
+            yield f"{row.total.needs:>8} {row.total.offers:>8}  {row.label}"
+        yield from _more(table.rows)
+    for title, names, counts in (
+        (_("Interests"), INTEREST_NAMES, report.interest_counts),
+        (_("Agreements"), STATES, report.agreement_counts),
+    ):
+        yield from _headed(title)
+        states = [(str(names[state]), number) for state, number in counts.items() if number]
+        yield from _columns([*states, (_("In all"), sum(counts.values()))], language)
+    for agreement in report.agreements[:BEST]:
+        yield f"{agreement.reference}  {STATES[agreement.status]}  {agreement.title}"
+    yield from _headed(_("Places and money"))
+    yield f"{'':<8} {_('asked'):>16} {_('offered'):>16} {_('committed'):>16}"
+    for name, quantity in ((_("places"), report.places), *report.money.items()):
+        amounts = (quantity.asked, quantity.offered, quantity.committed)
+        yield f"{name:<8} " + " ".join(f"{_number(amount, language):>16}" for amount in amounts)
+
+
+def _more(rows: Sequence[Any]) -> Iterator[str]:
+    if len(rows) > BEST:
+        yield _("… and %(count)s more", count=len(rows) - BEST)
+
+
+def _headed(title: str) -> Iterable[str]:
+    return ("", title, "-" * len(title))
+
+
+def _columns(facts: Iterable[tuple[str, float]], language: str) -> Iterable[str]:
+    return (f"{name:<32} {_number(value, language):>10}" for name, value in facts)
+
+
+def _number(value: float | Decimal, language: str) -> str:
+    return format_decimal(value, format="#,##0.#", locale=language)

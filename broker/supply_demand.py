@@ -8,7 +8,8 @@ row of each; totals count every post once. What a code means for a post is decid
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
@@ -151,7 +152,7 @@ class Market:
 
     @classmethod
     def read(cls, session: Session, reference: Reference) -> Market:
-        """The posts that take part in matching, in sixteen queries however many they are."""
+        """The posts on the exchange, in as many queries however many they are."""
         return cls(
             _side(session, "need", reference),
             _side(session, "offer", reference),
@@ -204,22 +205,23 @@ class Market:
         ]
 
 
-def posts_without(kind: str, facet: str, reference: Reference) -> Select[tuple[Post]]:
+def posts_without(kind: str, facet: str, reference: Reference) -> Select[Post]:
     """A query for the posts on the exchange that carry no code of the facet."""
     model = CLASSES[kind]
-    every_code = PostFilter(
-        kind=kind, open_only=True, **{FACETS[facet]: tuple(_codes(facet, reference))}
-    )
-    return find_posts(PostFilter(kind=kind, open_only=True)).where(
-        model.id.not_in(_ids(every_code))
-    )
+    every_code = _with(PostFilter(kind, open_only=True), facet, _codes(facet, reference))
+    return find_posts(PostFilter(kind, open_only=True)).where(model.id.not_in(_ids(every_code)))
+
+
+def _with(filters: PostFilter, facet: str, codes: Iterable[str]) -> PostFilter:
+    names: dict[str, Any] = {FACETS[facet]: tuple(codes)}
+    return replace(filters, **names)
 
 
 def _codes(facet: str, reference: Reference) -> list[str]:
     return reference.kinds() if facet == "support_kind" else list(reference.codes(facet))
 
 
-def _ids(filters: PostFilter) -> Select[tuple[int]]:
+def _ids(filters: PostFilter) -> Select[int]:
     found = find_posts(filters).order_by(None).subquery()
     return select(found.c.id)
 
@@ -228,6 +230,7 @@ def _side(session: Session, kind: str, reference: Reference) -> Side:
     holders: dict[str, dict[str, set[int]]] = {
         facet: {code: set() for code in _codes(facet, reference)} for facet in FACETS
     }
+    on_exchange = PostFilter(kind, open_only=True)
     live = (Post.kind == kind, Post.status.in_(LIVE))
     facets = select(PostFacet.facet, PostFacet.code, PostFacet.post_id).join(
         Post, Post.id == PostFacet.post_id
@@ -241,10 +244,9 @@ def _side(session: Session, kind: str, reference: Reference) -> Side:
         holders["support_kind"].setdefault(code, set()).add(post_id)
     for code in holders["subregion"]:
         # Whom an offer reaches is a rule of its own: the list of posts holds it.
-        served = PostFilter(kind=kind, subregions=(code,), open_only=True)
+        served = _with(on_exchange, "subregion", (code,))
         holders["subregion"][code] = set(session.scalars(_ids(served)))
-    everything = session.scalars(_ids(PostFilter(kind=kind, open_only=True)))
-    return Side(frozenset(everything), holders)
+    return Side(frozenset(session.scalars(_ids(on_exchange))), holders)
 
 
 def _several(side: Side, facet: str) -> int:
