@@ -1,9 +1,10 @@
 """Text of a post as one vector, and the likeness of two of them.
 
-Likeness across languages comes from a multilingual sentence encoder whose vectors are centred
-with fixed means; likeness of wording comes from character n-grams. Both go into a single dense
-vector, so that the likeness of a need and an offer is one inner product, and that of a whole book
-one matrix product:
+Likeness across languages comes from a multilingual sentence encoder, whose vectors are centred
+and projected by fixed numbers (``matching.centre``), and from the field's glossary. Both go into a
+single dense vector, so that the likeness of a need and an offer is one inner product, and that of
+a whole book one matrix product. Where there is no encoder, the wording (character n-grams) takes
+its place, with a calibration of its own:
 
 >>> model = TextModel(None)
 >>> need = model.features("Compras públicas sostenibles", "", "es", "need", None)
@@ -15,8 +16,6 @@ A text that says nothing (no letter in it) has the zero vector, whose likeness t
 ``TextModel.states`` tells such a vector from one that says something.
 """
 
-import hashlib
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -25,8 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matching import centre
+from matching.glossary import Glossary
 from matching.words import (
     ALL_STOP_WORDS,
+    LANGUAGES,
     fold,
     guess_language,
     shared_words,
@@ -50,12 +51,15 @@ Vector = NDArray[np.float32]
 Side = Literal["need", "offer"]
 Role = Literal["query", "passage"]
 
-LEXICAL_DIMENSION = 256
-LEXICAL_LIMIT = 20_000
-"""Characters of a text whose wording is looked at; the encoder has its own limit."""
+GLOSSARY_SHARE = 0.1
+"""Share of the glossary in the likeness; the rest is the encoder's."""
 
-LEXICAL_WEIGHT = 0.2
-"""Share of wording in the likeness; the rest is the encoder's."""
+WORDS_GLOSSARY_SHARE = 0.35
+"""Share of the glossary where there is no encoder; the rest is the wording's."""
+
+WORDING_DIMENSION = 512
+WORDING_LIMIT = 20_000
+"""Characters of a text whose wording is looked at; the encoder has its own limit."""
 
 
 class Encoder(Protocol):
@@ -86,12 +90,19 @@ class TextModel:
     Parameters
     ----------
     encoder_name : name of the encoder whose vectors will be given, or ``None`` where there is none:
-        likeness then rests on wording alone, with a calibration of its own.
-    glossary : terms of the field: theme code → language → terms. ``None`` for no glossary.
+        likeness then rests on wording and glossary alone, with a calibration of its own.
+    glossary : terms of the field, theme code → language → terms; ``None`` for no glossary.
+
+    Attributes
+    ----------
+    version : str
+        Names encoder, fixed numbers and glossary; equal versions give equal likenesses.
+    dimension : int
+        Length of a feature vector.
 
     Raises
     ------
-    ValueError : the encoder is not one for which centring means are known.
+    ValueError : the encoder is not the one for which the fixed numbers were computed.
     """
 
     def __init__(
@@ -104,11 +115,13 @@ class TextModel:
                 f"no centring means for encoder {encoder_name!r}; known: {centre.ENCODER!r}"
             )
         self.encoder_name = encoder_name
-        self.encoder_dimension = centre.DIMENSION if encoder_name else 0
-        self.dimension = self.encoder_dimension + LEXICAL_DIMENSION
-        digest = hashlib.sha256(repr(sorted((glossary or {}).items())).encode()).hexdigest()[:8]
+        self.glossary = Glossary(glossary or {})
+        self._main = centre.DIMENSION if encoder_name else WORDING_DIMENSION
+        self.dimension = self._main + self.glossary.dimension
+        share = GLOSSARY_SHARE if encoder_name else WORDS_GLOSSARY_SHARE
+        self._weights = ((1 - share) ** 0.5, share**0.5)
         self.version = "-".join(
-            ("text1", encoder_name or "words", centre.VERSION, digest if glossary else "none")
+            ("text1", encoder_name or "words", centre.VERSION, self.glossary.version)
         )
 
     def role(self, side: Side) -> Role:
@@ -122,40 +135,44 @@ class TextModel:
     def features(
         self, title: str, body: str, language: str | None, side: Side, vector: Vector | None
     ) -> Vector:
-        """Make the feature vector of one post.
+        """Make the feature vector of one post, or of one sentence of it.
 
         Parameters
         ----------
         title, body : the post's own words.
-        language : es, en, pt, fr, or ``None`` to have it guessed.
+        language : es, en, pt, fr; ``None`` or any other to have it guessed.
         side : whether the post is a need or an offer.
         vector : float32 (encoder dimension,), the encoder's vector of ``source(title, body)`` in
             the direction ``role(side)``; ``None`` only in a model without encoder.
 
         Returns
         -------
-        float32 array (dimension,); all zero where the text has no letter or the vector is unusable.
+        float32 array (dimension,), of length at most 1; all zero where the text has no letter or
+        the vector is not finite.
 
         Raises
         ------
         ValueError : a vector is missing, of another shape, or given to a model without encoder.
         """
-        text = self.source(title, body)
         if (vector is None) != (self.encoder_name is None):
             raise ValueError("vectors belong to a model with an encoder, and only to it")
-        lexical = lexical_features(text)
+        if vector is not None and vector.shape != (centre.ENCODER_DIMENSION,):
+            raise ValueError(f"vector has shape {vector.shape}, not ({centre.ENCODER_DIMENSION},)")
+        features = np.zeros(self.dimension)
+        text = self.source(title, body)
+        if not any(character.isalpha() for character in text):
+            return features.astype(np.float32)
+        if language not in LANGUAGES:
+            language = guess_language(text)
         if vector is None:
-            return lexical
-        if vector.shape != (self.encoder_dimension,):
-            raise ValueError(f"vector has shape {vector.shape}, not ({self.encoder_dimension},)")
-        features = np.zeros(self.dimension, np.float32)
-        if not any(character.isalpha() for character in text) or not np.isfinite(vector).all():
-            return features
-        mean = centre.mean(language or guess_language(text), side)
-        meaning = _unit(vector.astype(np.float32) - mean)
-        features[: self.encoder_dimension] = np.float32((1 - LEXICAL_WEIGHT) ** 0.5) * meaning
-        features[self.encoder_dimension :] = np.float32(LEXICAL_WEIGHT**0.5) * lexical
-        return features
+            main = wording(text)
+        elif np.isfinite(vector).all():
+            main = _unit((vector - centre.mean(language, side)) @ centre.PROJECTION)
+        else:
+            return features.astype(np.float32)
+        features[: self._main] = self._weights[0] * main
+        features[self._main :] = self._weights[1] * self.glossary.features(text, language)
+        return features.astype(np.float32)
 
     def features_many(
         self,
@@ -179,50 +196,58 @@ class TextModel:
 
     def states(self, features: Vector) -> NDArray[np.bool_]:
         """Tell which feature vectors (last axis) say anything at all."""
-        return np.any(features != 0, axis=-1)
+        return np.asarray(np.any(features != 0, axis=-1))
 
-    def calibrate(self, raw: NDArray[np.floating] | float) -> Vector:
+    def calibrate(self, raw: NDArray[np.floating] | float) -> NDArray[np.float64]:
         """Bring inner products of features to a likeness in [0, 1], monotonically.
+
+        Up to 0.1 nothing is in common but the field; about 0.5 is an offer that serves the need;
+        from 0.8 on the two say the same (``docs/matching-quality.md`` has the pairs behind this).
 
         Returns
         -------
-        float32 array of the shape of `raw`: 0 for a raw value of 0 or less.
+        float64 array of the shape of `raw`: 0 for a raw value of 0 or less.
         """
         raws, likeness = centre.CALIBRATION if self.encoder_name else centre.WORDS_CALIBRATION
-        return np.interp(raw, raws, likeness).astype(np.float32)
+        return np.asarray(np.interp(raw, raws, likeness))
 
 
-def _unit(vector: Vector) -> Vector:
+def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
     """Scale a vector to length 1; zero stays zero."""
-    length = float(np.sqrt(np.dot(vector, vector)))
-    return vector / np.float32(length) if length > 1e-6 else np.zeros_like(vector)
+    length = float(np.sqrt(np.square(vector).sum()))
+    return vector / length if length > 1e-6 else np.zeros_like(vector)
 
 
-def lexical_features(text: str) -> Vector:
+def wording(text: str) -> NDArray[np.float64]:
     """Project the character n-grams (3 to 5, within words) of a text to a short vector.
 
     Accents are folded and function words left out; counts are damped by 1 + log; each n-gram falls
-    with a sign into one of the columns (count sketch, Charikar, Chen and Farach-Colton 2002), which
-    keeps inner products on average.
+    with a sign into one of the columns (count sketch, Charikar, Chen and Farach-Colton, 2002),
+    which keeps inner products on average.
 
     Returns
     -------
-    float32 array (LEXICAL_DIMENSION,), of length 1, or zero for a text without words.
+    float64 array (WORDING_DIMENSION,), of length 1, or zero for a text without words.
     """
-    kept = [fold(word) for word in words(text[:LEXICAL_LIMIT])]
-    kept = [word for word in kept if word not in ALL_STOP_WORDS]
-    vector = np.zeros(LEXICAL_DIMENSION, np.float32)
-    counts: dict[str, int] = {}
-    for word in kept:
-        padded = f" {word} "
-        for size in (3, 4, 5):
-            for start in range(max(len(padded) - size + 1, 1)):
-                gram = padded[start : start + size]
-                counts[gram] = counts.get(gram, 0) + 1
-    for gram, count in counts.items():
-        code = zlib.crc32(gram.encode())
-        sign = 1 if code >> 31 else -1
-        vector[code % LEXICAL_DIMENSION] += sign * (1 + np.log(count))
+    kept = [fold(word) for word in words(text[:WORDING_LIMIT])]
+    spaced = " ".join(["", *(word for word in kept if word not in ALL_STOP_WORDS), ""])
+    letters = np.frombuffer(spaced.encode("utf-32-le", "replace"), "<u4").astype(np.uint64)
+    vector = np.zeros(WORDING_DIMENSION)
+    for size in (3, 4, 5):
+        if len(letters) < size:
+            continue
+        grams = np.lib.stride_tricks.sliding_window_view(letters, size)
+        grams = grams[(grams[:, 1:-1] != ord(" ")).all(axis=1)]
+        codes = np.full(len(grams), size, np.uint64)
+        for column in grams.T:
+            # Fowler, Noll and Vo's mixing, a letter at a time; overflow is part of it.
+            codes = (codes ^ column) * np.uint64(1_099_511_628_211)
+        codes, counts = np.unique(codes ^ (codes >> np.uint64(29)), return_counts=True)
+        columns = (codes >> np.uint64(1)) % np.uint64(WORDING_DIMENSION)
+        signs = np.where(codes & np.uint64(1), 1.0, -1.0)
+        vector += np.bincount(
+            columns.astype(np.intp), signs * (1 + np.log(counts)), WORDING_DIMENSION
+        )
     return _unit(vector)
 
 
@@ -233,7 +258,7 @@ class NearestSentences:
     need: str
     offer: str
     similarity: float
-    """Cosine of the two centred vectors, -1 to 1."""
+    """Cosine of the two feature vectors, -1 to 1."""
 
 
 def nearest_sentences(
@@ -247,7 +272,7 @@ def nearest_sentences(
     Parameters
     ----------
     need_sentences, offer_sentences : m and k sentences, from ``split_sentences``.
-    need_vecs, offer_vecs : float32 (m, d) and (k, d), their features or centred encoder vectors.
+    need_vecs, offer_vecs : float32 (m, d) and (k, d), their features (``TextModel.features``).
 
     Returns
     -------
@@ -262,8 +287,10 @@ def nearest_sentences(
         raise ValueError("each sentence needs its vector")
     if not len(need_vecs) or not len(offer_vecs):
         return None
-    cosines = np.stack([_unit(v) for v in need_vecs]) @ np.stack([_unit(v) for v in offer_vecs]).T
+    needs = np.stack([_unit(vector.astype(np.float64)) for vector in need_vecs])
+    offers = np.stack([_unit(vector.astype(np.float64)) for vector in offer_vecs])
+    cosines = needs @ offers.T
     if not cosines.any():
         return None
-    i, j = np.unravel_index(int(np.argmax(cosines)), cosines.shape)
+    i, j = divmod(int(np.argmax(cosines)), cosines.shape[1])
     return NearestSentences(need_sentences[i], offer_sentences[j], float(cosines[i, j]))
