@@ -131,13 +131,13 @@ def _long_form(report: MatchReport) -> Iterator[Line]:
     for post in report.unused:
         yield line("unused_offers", post.reference, post.title, "offers", 1)
     for agreement in report.agreements:
-        state = (agreement.status, STATES[agreement.status])
+        standing = (agreement.status, STATES[agreement.status])
         names = (agreement.reference, agreement.title)
-        yield line("agreement", *names, "agreements", 1, *state)
+        yield line("agreement", *names, "agreements", 1, *standing)
         if agreement.places is not None:
-            yield line("agreement", *names, "places", agreement.places, *state)
+            yield line("agreement", *names, "places", agreement.places, *standing)
         if agreement.money is not None:
-            yield line("agreement", *names, "money", agreement.money, *state, agreement.currency)
+            yield line("agreement", *names, "money", agreement.money, *standing, agreement.currency)
 
 
 HEAD = PatternFill("solid", fgColor="E3F0EC")

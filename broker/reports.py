@@ -14,7 +14,7 @@ from flask_babel import force_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, aliased, selectinload
 
 from broker.explanations import reason_sentence
 from broker.messages import STATES
@@ -303,7 +303,7 @@ def _among(column: Any, ids: Iterable[int]) -> ColumnElement[bool]:
     return column.in_(values)  # type: ignore[no-any-return]
 
 
-def _in_subregion(need_id: Any, code: str | None) -> list[ColumnElement[bool]]:
+def in_subregion(need_id: Any, code: str | None) -> list[ColumnElement[bool]]:
     """The need concerns that one subregion, as :meth:`models.Need.subregions` says."""
     if code is None:
         return []
@@ -317,12 +317,24 @@ def _in_subregion(need_id: Any, code: str | None) -> list[ColumnElement[bool]]:
     return [need_id.in_(needs)]
 
 
+_later = aliased(Interest)
+
 interest_state: ColumnElement[Any] = case(
     (Interest.answer.is_not(None), Interest.answer),
-    (Match.status == MatchStatus.INTEREST, "waiting"),
+    (
+        and_(
+            Match.status == MatchStatus.INTEREST,
+            Interest.id
+            == select(func.max(_later.id))
+            .where(_later.match_id == Interest.match_id)
+            .correlate(Interest)
+            .scalar_subquery(),
+        ),
+        "waiting",
+    ),
     else_="lapsed",
 )
-"""What became of an interest; one in a match that was dismissed waits for nobody."""
+"""What became of an interest: in a match only the newest one, and none that was dismissed, waits."""
 
 
 def interests(state: str = "", *, subregion: str | None = None) -> Select[Interest]:
@@ -330,7 +342,7 @@ def interests(state: str = "", *, subregion: str | None = None) -> Select[Intere
     query = (
         select(Interest)
         .join(Match, Interest.match_id == Match.id)
-        .where(*_in_subregion(Match.need_id, subregion))
+        .where(*in_subregion(Match.need_id, subregion))
     )
     if state:
         query = query.where(interest_state == state)
@@ -354,7 +366,7 @@ def overdue_interests(now: datetime, *, subregion: str | None = None) -> Select[
 
 def agreements(status: str = "", *, subregion: str | None = None) -> Select[Agreement]:
     """A query for agreements, newest first: all, of one status, or of one subregion's needs."""
-    query = select(Agreement).where(*_in_subregion(Agreement.need_id, subregion))
+    query = select(Agreement).where(*in_subregion(Agreement.need_id, subregion))
     if status:
         query = query.where(Agreement.status == status)
     return query.order_by(Agreement.created_at.desc(), Agreement.id.desc()).options(
@@ -417,7 +429,7 @@ def commitments(currency: str | None = None, *, subregion: str | None = None) ->
     """A query for the ledger's rows about places, or about money of one currency; newest first."""
     return (
         select(Commitment)
-        .where(*_in_subregion(Commitment.need_id, subregion))
+        .where(*in_subregion(Commitment.need_id, subregion))
         .where(
             Commitment.places != 0
             if currency is None
@@ -440,10 +452,10 @@ def _open_posts(kind: str) -> Select[Post]:
 def _interest_counts(session: Session, subregion: str | None) -> dict[str, int]:
     found: dict[str, int] = dict(
         session.execute(
-            select(interest_state, func.count())
+            select(interest_state.label("state"), func.count())
             .join_from(Interest, Match, Interest.match_id == Match.id)
-            .where(*_in_subregion(Match.need_id, subregion))
-            .group_by(interest_state)
+            .where(*in_subregion(Match.need_id, subregion))
+            .group_by("state")
         ).all()
     )
     return {state: found.get(state, 0) for state in INTEREST_NAMES}
@@ -456,7 +468,7 @@ def _decline_reasons(
         session.execute(
             select(Interest.answer_reason, func.count())
             .join(Match, Interest.match_id == Match.id)
-            .where(Interest.answer == "declined", *_in_subregion(Match.need_id, subregion))
+            .where(Interest.answer == "declined", *in_subregion(Match.need_id, subregion))
             .group_by(Interest.answer_reason)
         ).all()
     )
@@ -467,7 +479,7 @@ def _agreement_counts(session: Session, subregion: str | None) -> dict[str, int]
     found = dict(
         session.execute(
             select(Agreement.status, func.count())
-            .where(*_in_subregion(Agreement.need_id, subregion))
+            .where(*in_subregion(Agreement.need_id, subregion))
             .group_by(Agreement.status)
         ).all()
     )
@@ -478,7 +490,7 @@ def _places(session: Session, subregion: str | None) -> Quantity:
     sums = (
         select(func.sum(Need.places_wanted)).where(Need.status.in_(FOLLOWS_BALANCE)),
         select(func.sum(Offer.places)).where(Offer.status.in_(FOLLOWS_BALANCE)),
-        select(func.sum(Commitment.places)).where(*_in_subregion(Commitment.need_id, subregion)),
+        select(func.sum(Commitment.places)).where(*in_subregion(Commitment.need_id, subregion)),
     )
     return Quantity(*(Decimal(session.scalar(query) or 0) for query in sums))
 
@@ -489,7 +501,7 @@ def _money(session: Session, subregion: str | None) -> dict[str, Quantity]:
         select(Need.currency, func.sum(ASKED)).where(*STATES_MONEY["need"]),
         select(Offer.currency, func.sum(Offer.money)).where(*STATES_MONEY["offer"]),
         select(Commitment.currency, func.sum(Commitment.money)).where(
-            Commitment.money != Decimal(0), *_in_subregion(Commitment.need_id, subregion)
+            Commitment.money != Decimal(0), *in_subregion(Commitment.need_id, subregion)
         ),
     )
     sums: list[dict[str, Decimal]] = [

@@ -1,0 +1,146 @@
+"""Reading the audit trail: find events, and lay out what each one changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import Select, or_, select
+from sqlalchemy.orm import Session, selectinload
+
+from broker.posts import SEALED
+from models import AuditEvent, Need, NotAllowed, User
+
+ACTION_NAMES = {
+    "post.loaded": _l("loaded a post from a file"),
+    "post.drafted": _l("began a post"),
+    "post.edited": _l("changed a post"),
+    "post.submitted": _l("submitted a post for review"),
+    "post.published": _l("published a post"),
+    "post.published_unreviewed": _l("published a post of a trusted organisation"),
+    "post.returned": _l("returned a post with a comment"),
+    "post.withdrawn": _l("withdrew a post"),
+    "post.reopened": _l("made a post a draft again"),
+    "post.renewed": _l("renewed a post"),
+    "post.expired": _l("a post expired"),
+    "match.interest": _l("expressed interest"),
+    "match.accepted": _l("accepted an interest"),
+    "match.declined": _l("declined an interest"),
+    "match.dismissed": _l("dismissed a match"),
+    "match.restored": _l("brought a match back"),
+    "agreement.proposed": _l("proposed an agreement"),
+    "agreement.terms": _l("put other terms on the table"),
+    "agreement.accepted": _l("accepted terms"),
+    "agreement.signed": _l("signed an agreement"),
+    "agreement.started": _l("started the work of an agreement"),
+    "agreement.completed": _l("completed an agreement"),
+    "agreement.terminated": _l("terminated an agreement"),
+    "agreement.abandoned": _l("broke off negotiations"),
+    "agreement.milestone": _l("reached a milestone"),
+    "agreement.indicator": _l("reported an indicator"),
+    "user.created": _l("opened an account"),
+    "user.role_granted": _l("granted a role"),
+    "user.opened": _l("opened a closed account again"),
+    "user.closed": _l("closed an account"),
+    "user.password_set": _l("set a password"),
+    "organisation.trusted": _l("trusted an organisation"),
+    "organisation.reviewed": _l("put an organisation’s posts under review again"),
+    "run.finished": _l("ran matching"),
+}
+"""Action of an event → what was done."""
+
+ENTITY_NAMES = {
+    "need": _l("Need"),
+    "offer": _l("Offer"),
+    "match": _l("Match"),
+    "agreement": _l("Agreement"),
+    "user": _l("Account"),
+    "organisation": _l("Organisation"),
+    "matchrun": _l("Match run"),
+}
+"""Entity of an event → its name."""
+
+
+@dataclass(frozen=True)
+class EventFilter:
+    """What the audit trail is narrowed to; every field is a parameter of the page's address."""
+
+    action: str = ""
+    entity: str = ""
+    person: str = ""
+    reference: str = ""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One field of an event, before and after, as text; None where it was not there."""
+
+    field: str
+    before: str | None
+    after: str | None
+    hidden: bool = False
+
+
+def find_events(filters: EventFilter, by: User) -> Select[AuditEvent]:
+    """A query for the events that pass the filters, newest first.
+
+    Raises
+    ------
+    NotAllowed
+        For anybody but the secretariat.
+    """
+    if not by.is_secretariat:
+        raise NotAllowed("secretariat_only")
+    query = select(AuditEvent)
+    if filters.action:
+        query = query.where(AuditEvent.action == filters.action)
+    if filters.entity:
+        query = query.where(AuditEvent.entity == filters.entity)
+    if filters.person:
+        people = select(User.id).where(
+            or_(
+                User.name.icontains(filters.person, autoescape=True),
+                User.email.icontains(filters.person, autoescape=True),
+            )
+        )
+        query = query.where(AuditEvent.user_id.in_(people))
+    if filters.reference:
+        query = query.where(AuditEvent.reference.icontains(filters.reference, autoescape=True))
+    return query.order_by(AuditEvent.at.desc(), AuditEvent.id.desc()).options(
+        selectinload(AuditEvent.user)
+    )
+
+
+def changes_of(session: Session, events: Iterable[AuditEvent]) -> dict[int, list[Change]]:
+    """What each event changed, by its number; amounts of needs that seal them stay hidden."""
+    events = list(events)
+    ids = {event.entity_id for event in events if event.entity == "need"}
+    sealed = set(session.scalars(select(Need.id).where(Need.id.in_(ids), Need.money_sealed)))
+    return {event.id: _changes(event, event.entity_id in sealed) for event in events}
+
+
+def _changes(event: AuditEvent, sealed: bool) -> list[Change]:
+    if event.entity == "need":
+        sealed = sealed or any(state.get("money_sealed") for state in (event.before, event.after))
+    else:
+        sealed = False
+    return [
+        Change(name, None, None, hidden=True)
+        if sealed and name in SEALED
+        else Change(name, _as_text(event.before, name), _as_text(event.after, name))
+        for name in dict.fromkeys((*event.before, *event.after))
+    ]
+
+
+def _as_text(state: dict[str, Any], name: str) -> str | None:
+    value = state.get(name)
+    if value is None or value in ("", [], {}):
+        return None
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, indent=1)
+    return str(value)
