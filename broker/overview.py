@@ -1,14 +1,26 @@
-"""How the exchange stands now: the figures and the news of the home page."""
+"""How the exchange stands now, what came of a post or an organisation, and whom to ask."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
+from broker.agreements import RegisterFilter, find_agreements
 from broker.posts import PostFilter, find_posts
-from models import LIVE, PUBLICLY_REGISTERED, Agreement, Need, Offer, Post
+from models import (
+    LIVE,
+    PUBLICLY_REGISTERED,
+    Agreement,
+    AgreementParty,
+    Need,
+    Offer,
+    Organisation,
+    Post,
+    Role,
+    User,
+)
 
 
 @dataclass(frozen=True)
@@ -58,3 +70,31 @@ def survey(session: Session, newest: int = 4) -> Overview:
 def _newest(session: Session, kind: str, most: int) -> list:
     query = find_posts(PostFilter(kind, open_only=True)).limit(most)
     return list(session.scalars(query))
+
+
+def agreements_of(noun: Post | Organisation) -> Select[Agreement]:
+    """A query for the registered agreements of a post, or to which an organisation is a party."""
+    if isinstance(noun, Post):
+        concerned = or_(Agreement.need_id == noun.id, Agreement.offer_id == noun.id)
+    else:
+        concerned = Agreement.id.in_(
+            select(AgreementParty.agreement_id).where(AgreementParty.organisation_id == noun.id)
+        )
+    return find_agreements(RegisterFilter(), None).where(concerned)
+
+
+def member_names(session: Session, organisation: Organisation, language: str) -> dict[str, str]:
+    """Code → name of the organisations that a task force names as its members."""
+    task_force = organisation.task_force
+    if task_force is None:
+        return {}
+    named = {code for codes in task_force.members.values() for code in codes}
+    named |= {m["organisation"] for m in task_force.region_members if m.get("organisation")}
+    found = session.scalars(select(Organisation).where(Organisation.code.in_(named)))
+    return {member.code: member.name(language) for member in found}
+
+
+def find_secretariat(session: Session) -> User | None:
+    """The oldest open account of the secretariat: whom the public may write to."""
+    query = select(User).where(User.role == Role.SECRETARIAT, User.active)
+    return session.scalars(query.order_by(User.id).limit(1)).first()

@@ -176,7 +176,11 @@ def blank(by: User, kind: str) -> dict[str, Any]:
     """
     if not by.may_post(kind):
         raise NotAllowed("post_kind", kind=kind)
-    values: dict[str, Any] = {"language": by.language}
+    values: dict[str, Any] = {
+        "language": by.language,
+        "contact_role": by.name,
+        "contact_email": by.email,
+    }
     if kind == "need":
         values["country"] = by.organisation.country_code if by.role == Role.FOCAL_POINT else None
         values["subregion"] = by.subregion if by.role == Role.COORDINATOR else None
@@ -284,6 +288,13 @@ def require_editable(post: Post, by: User) -> None:
         raise NotAllowed("edit_post", reference=post.reference)
     if post.status in CLOSED:
         raise Conflict("post_transition", now=str(post.status), then="draft")
+
+
+def require_withdrawable(post: Post, by: User) -> None:
+    """Raise unless the person may take the post off the exchange now."""
+    if not (post.can_be_edited_by(by) or post.can_be_moderated_by(by)):
+        raise NotAllowed("edit_post", reference=post.reference)
+    POST_LIFE.check(PostStatus(post.status), PostStatus.WITHDRAWN)
 
 
 def possible_actions(post: Post, by: User | None) -> frozenset[str]:
@@ -522,7 +533,8 @@ def count_choices(session: Session, filters: PostFilter) -> dict[str, dict[str, 
 
     def passing(*without: str) -> Select[Any]:
         emptied: dict[str, Any] = dict.fromkeys(without, ())
-        return _passing(replace(filters, **emptied), CLASSES[filters.kind].id)
+        query = _passing(replace(filters, **emptied), CLASSES[filters.kind].id)
+        return query.correlate(None)
 
     def facet(name: str, without: str) -> Any:
         return (

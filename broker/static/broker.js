@@ -24,6 +24,17 @@ document.querySelectorAll("form[data-auto]").forEach((form) => {
   form.addEventListener("change", () => form.requestSubmit());
 });
 
+// An order applies as it is chosen.
+document.querySelectorAll("select[data-submit]").forEach((select) => {
+  select.addEventListener("change", () => select.form.requestSubmit());
+});
+
+// Filters stand open beside the results where there is room.
+const fold = document.querySelector("details.fold");
+if (fold && window.matchMedia("(min-width: 62rem)").matches) {
+  fold.open = true;
+}
+
 // Bring the first field with a problem into view.
 const problem = document.querySelector(".has-problem");
 if (problem) {

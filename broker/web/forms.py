@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import Schema, fields
@@ -25,14 +24,12 @@ def read_form(form: MultiDict[str, str], schema: type[Schema]) -> dict[str, Any]
             if groups:
                 data[name] = {k: v for k, v in groups.items() if any(v.values())}
         elif isinstance(field, fields.List) and isinstance(field.inner, fields.Nested):
-            groups = _groups(form, name)
-            if groups or f"{name}-present" in form:
+            rows = filled_rows(form, name)
+            if rows or f"{name}-present" in form:
                 inner = field.inner.schema.declared_fields
-                rows = [
-                    {k: _one(v, inner.get(k)) for k, v in groups[key].items()}
-                    for key in sorted(groups, key=_order)
+                data[name] = [
+                    {k: _one(v, inner.get(k)) for k, v in row.items()} for row in rows.values()
                 ]
-                data[name] = [row for row in rows if _is_filled(row)]
         elif isinstance(field, fields.List):
             if name in form or f"{name}-present" in form:
                 values = form.getlist(name)
@@ -51,11 +48,18 @@ def _one(value: str, field: fields.Field | None) -> Any:
     return None if field is None or field.allow_none else value
 
 
-def _is_filled(row: Mapping[str, Any]) -> bool:
-    """A row counts when its checkbox or one of its boxes is filled; a lone choice does not."""
-    if "chosen" in row:
-        return bool(row.pop("chosen"))  # type: ignore[attr-defined]
-    return any(value not in (None, "") for value in row.values())
+def filled_rows(form: MultiDict[str, str], name: str) -> dict[str, dict[str, str]]:
+    """Rows ``name-key-field`` of a list of records in which something is filled in, by their key.
+
+    In the order in which they become items of the list, so that a problem of the third item is
+    shown at the third row.
+    """
+    groups = _groups(form, name)
+    return {
+        key: groups[key]
+        for key in sorted(groups, key=_order)
+        if any(value.strip() for value in groups[key].values())
+    }
 
 
 def _groups(form: MultiDict[str, str], name: str) -> dict[str, dict[str, str]]:
@@ -68,4 +72,4 @@ def _groups(form: MultiDict[str, str], name: str) -> dict[str, dict[str, str]]:
 
 
 def _order(key: str) -> tuple[int, str]:
-    return (int(key), "") if key.isdecimal() else (10**6, key)
+    return (int(key), "") if key.isdecimal() and len(key) < 7 else (10**6, key)

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from babel.dates import format_date as babel_date
+from babel.dates import format_skeleton
 from babel.numbers import format_currency, format_decimal
 from flask import Flask, request, url_for
 from flask_babel import get_locale
@@ -24,7 +25,7 @@ from broker.messages import STATES
 from broker.sources import DOCUMENTS, MANDATE_SETS
 from broker.web.access import allowed_roles, reader
 from broker.web.reading import database, exchange, language, today
-from models import LANGUAGES, LIVE, Post, PostStatus, Role
+from models import LANGUAGES, LIVE, Post, PostStatus, Role, localised
 
 PAGE_SIZE = 20
 
@@ -145,6 +146,14 @@ def day(value: date | datetime | str | None, style: str = "medium") -> str:
     return babel_date(value, format=style, locale=get_locale())  # type: ignore[arg-type]
 
 
+def month(value: str) -> str:
+    """A month (``"2006-06"``) or a year in the reader's words."""
+    if "-" not in value:
+        return value
+    first = date.fromisoformat(f"{value[:7]}-01")
+    return format_skeleton("yMMMM", first, locale=get_locale())
+
+
 def number(value: float | Decimal | None, digits: int = 0) -> str:
     """A number in the reader's format, with at most ``digits`` decimals."""
     if value is None:
@@ -208,6 +217,7 @@ def prepare(app: Flask) -> None:
     app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
         day=day,
+        month=month,
         number=number,
         money=money,
         state=state,
@@ -219,6 +229,7 @@ def prepare(app: Flask) -> None:
     app.jinja_env.globals.update(
         label=label,
         labels=labels,
+        localised=localised,
         choices=choices,
         mandate_label=mandate_label,
         illustrative_names=illustrative_names,

@@ -1,0 +1,143 @@
+"""The filters of a list of posts: read from the address, shown with counts, taken off one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from werkzeug.datastructures import MultiDict
+
+from broker.posts import SORTS, PostFilter
+from broker.reference import Reference
+
+PARAMETERS = {
+    "theme": ("themes", "theme"),
+    "support_kind": ("support_kinds", "support_kind"),
+    "subregion": ("subregions", "subregion"),
+    "country": ("countries", "region_country"),
+    "ilac_area": ("ilac_areas", "ilac_area"),
+    "language": ("languages", "language"),
+}
+"""Parameter of the address → field of :class:`PostFilter`, and taxonomy of its codes."""
+
+MOST_VALUES = 60
+"""Values of one parameter that are looked at; no list of choices is longer."""
+
+SORT_NAMES = {
+    "newest": _l("Newest first"),
+    "oldest": _l("Longest waiting first"),
+    "closing": _l("Closing soonest first"),
+    "title": _l("By title"),
+}
+"""Order of a list → its name."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A value that a filter can take."""
+
+    code: str
+    label: str
+    count: int
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class FilterGroup:
+    """One filter with its choices."""
+
+    parameter: str
+    title: str
+    choices: list[Choice]
+
+    @property
+    def chosen(self) -> int:
+        """How many of its choices are on."""
+        return sum(choice.chosen for choice in self.choices)
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A filter that is on."""
+
+    parameter: str
+    value: str
+    title: str
+    label: str
+
+
+def read_filters(kind: str, args: MultiDict[str, str]) -> PostFilter:
+    """The filters that an address asks for.
+
+    A code that does not exist is kept: it finds nothing, and is shown so that it can be taken off.
+    """
+    sort = args.get("sort", "newest")
+    codes: dict[str, Any] = {
+        name: tuple(dict.fromkeys(value[:64] for value in args.getlist(parameter)))[:MOST_VALUES]
+        for parameter, (name, _scheme) in PARAMETERS.items()
+    }
+    return PostFilter(
+        kind,
+        text=" ".join(args.get("q", "")[:200].split()),
+        organisation=args.get("organisation", "")[:64],
+        open_only=args.get("open") == "1",
+        sort=sort if sort in SORTS else "newest",
+        **codes,
+    )
+
+
+def filter_groups(
+    filters: PostFilter,
+    counts: Mapping[str, Mapping[str, int]],
+    reference: Reference,
+    language: str,
+) -> list[FilterGroup]:
+    """Every filter with the choices that would find something, or that are on already."""
+    groups = []
+    for parameter, (name, scheme) in PARAMETERS.items():
+        on, found = getattr(filters, name), counts.get(name, {})
+        choices = [
+            Choice(code, label, found.get(code, 0), code in on)
+            for code, label in reference.choices(scheme, language)
+            if code in found or code in on
+        ]
+        groups.append(FilterGroup(parameter, group_title(parameter, filters.kind), choices))
+    return groups
+
+
+def group_title(parameter: str, kind: str) -> str:
+    """What a filter is called; places and languages mean another thing for offers."""
+    return {
+        "theme": _("Theme"),
+        "support_kind": _("Kind of support"),
+        "subregion": _("Subregion") if kind == "need" else _("Serves the subregion"),
+        "country": _("Country") if kind == "need" else _("Serves the country"),
+        "ilac_area": _("ILAC priority area"),
+        "language": _("Written in"),
+    }[parameter]
+
+
+def chips(
+    filters: PostFilter, reference: Reference, language: str, organisation: str = ""
+) -> list[Chip]:
+    """The filters that are on; ``organisation`` is the name of the one that is asked for."""
+    found = [
+        Chip(
+            parameter,
+            code,
+            group_title(parameter, filters.kind),
+            reference.label(scheme, code, language),
+        )
+        for parameter, (name, scheme) in PARAMETERS.items()
+        for code in getattr(filters, name)
+    ]
+    if filters.organisation:
+        found.append(Chip("organisation", filters.organisation, _("Organisation"), organisation))
+    if filters.open_only:
+        found.append(Chip("open", "1", _("Status"), _("open now")))
+    if filters.text:
+        found.append(Chip("q", filters.text, _("Words"), filters.text))
+    return found

@@ -1,0 +1,191 @@
+"""What the form of a post shows: its values or what was typed, and each problem in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from werkzeug.datastructures import MultiDict
+
+from broker.posts import content
+from broker.reference import Reference
+from broker.sources import MANDATE_SETS
+from broker.web.forms import filled_rows
+from models import Need, Offer
+
+ROWS_OF_KIND = 12
+"""Rows of one kind of support that a form has room for; a row's number tells its kind."""
+
+EMPTY: tuple[Any, ...] = (None, "", "false", [], {})
+
+
+@dataclass(frozen=True)
+class SupportRow:
+    """One kind of support on the form: whether it is ticked, in which form, what exactly."""
+
+    number: int
+    kind: str
+    chosen: bool = False
+    modality: str = ""
+    detail: str = ""
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class PostForm:
+    """The form of a new post (``post`` None) or of one that is changed.
+
+    Attributes
+    ----------
+    values : dict
+        Field → value, as stored or as typed.
+    problems : dict
+        Field → its problems as sentences.
+    notice : str
+        What went wrong with the whole of it.
+    present : dict
+        Where somebody else has changed the post meanwhile: field → what it says now.
+    """
+
+    kind: str
+    post: Need | Offer | None
+    values: dict[str, Any]
+    rows: dict[str, list[SupportRow]]
+    problems: dict[str, Any] = field(default_factory=dict)
+    notice: str = ""
+    present: dict[str, Any] = field(default_factory=dict)
+
+    def filled(self, names: Iterable[str]) -> int:
+        """How many of the fields are filled in."""
+        return sum(self.values.get(name) not in EMPTY for name in names)
+
+    def needs_attention(self, names: Iterable[str]) -> bool:
+        """Whether one of the fields has a problem: its section is shown open."""
+        return any(name in self.problems for name in names)
+
+
+def stored_form(
+    kind: str,
+    post: Need | Offer | None,
+    values: Mapping[str, Any],
+    reference: Reference,
+    problems: dict[str, Any] | None = None,
+) -> PostForm:
+    """The form with what is stored, or with what a new post begins with."""
+    numbers = dict.fromkeys(reference.kinds(), 0)
+    rows: list[SupportRow] = []
+    for item in values.get("support") or []:
+        number = _first_number(item["kind"], reference) + numbers[item["kind"]]
+        numbers[item["kind"]] += 1
+        rows.append(
+            SupportRow(number, item["kind"], True, item["modality"] or "", item["detail"] or "")
+        )
+    return PostForm(kind, post, _as_typed(values), _laid_out(rows, reference), problems or {})
+
+
+def typed_form(
+    kind: str,
+    post: Need | Offer | None,
+    values: Mapping[str, Any],
+    form: MultiDict[str, str],
+    reference: Reference,
+    *,
+    problems: dict[str, Any] | None = None,
+    notice: str = "",
+    conflict: bool = False,
+) -> PostForm:
+    """The form as it was sent, with what is wrong; nothing that was typed is lost."""
+    problems = dict(problems or {})
+    support = problems.get("support")
+    by_row = support if isinstance(support, dict) else {}
+    rows = []
+    for position, (key, row) in enumerate(filled_rows(form, "support").items()):
+        kind_of_row = _kind_of(key, reference)
+        if kind_of_row is None:
+            continue
+        rows.append(
+            SupportRow(
+                int(key),
+                kind_of_row,
+                bool(row.get("kind")),
+                row.get("modality", ""),
+                row.get("detail", ""),
+                _flat(by_row.get(position, [])),
+            )
+        )
+    present = content(post) if conflict and post is not None else {}
+    return PostForm(
+        kind,
+        post,
+        _as_typed(values),
+        _laid_out(rows, reference),
+        problems,
+        notice,
+        {name: now for name, now in present.items() if _differs(now, values.get(name))},
+    )
+
+
+def mandate_groups(reference: Reference, language: str) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Every set of mandates by name, with ``(code, label)`` of its mandates."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for code, term in reference.terms.get("mandate", {}).items():
+        groups.setdefault(term.extra.get("source_set", ""), []).append((code, term.label(language)))
+    return [(str(MANDATE_SETS.get(name, name)), found) for name, found in groups.items()]
+
+
+def countries_of(
+    reference: Reference, language: str, subregion: str | None
+) -> list[tuple[str, str]]:
+    """``(code, name)`` of a subregion's countries."""
+    return [
+        (code, name)
+        for code, name in reference.choices("region_country", language)
+        if reference.subregion_of(code) == subregion
+    ]
+
+
+def _first_number(kind: str, reference: Reference) -> int:
+    return reference.kinds().index(kind) * ROWS_OF_KIND
+
+
+def _kind_of(key: str, reference: Reference) -> str | None:
+    """The kind to which a row of that number belongs; None for a number that no form gave."""
+    kinds = reference.kinds()
+    if not key.isdecimal() or len(key) > 3 or int(key) >= len(kinds) * ROWS_OF_KIND:
+        return None
+    return kinds[int(key) // ROWS_OF_KIND]
+
+
+def _laid_out(rows: list[SupportRow], reference: Reference) -> dict[str, list[SupportRow]]:
+    """Rows by kind, with an empty one after those that are filled in."""
+    laid_out: dict[str, list[SupportRow]] = {}
+    for kind in reference.kinds():
+        own = [row for row in rows if row.kind == kind]
+        free = max((row.number + 1 for row in own), default=_first_number(kind, reference))
+        if free < _first_number(kind, reference) + ROWS_OF_KIND:
+            own.append(SupportRow(free, kind))
+        laid_out[kind] = own
+    return laid_out
+
+
+def _as_typed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as a browser would send them: truth values in words."""
+    words = {True: "true", False: "false"}
+    return {
+        name: words[value] if isinstance(value, bool) else value for name, value in values.items()
+    }
+
+
+def _flat(problems: Any) -> list[str]:
+    if isinstance(problems, dict):
+        return [line for inner in problems.values() for line in _flat(inner)]
+    return list(problems)
+
+
+def _differs(now: Any, typed: Any) -> bool:
+    if isinstance(now, bool):
+        return str(now).lower() != str(typed).lower()
+    if isinstance(now, list) and all(isinstance(item, str) for item in now):
+        return sorted(now) != sorted(typed or [])
+    return (now or "") != (typed or "") and str(now) != str(typed)

@@ -1,0 +1,286 @@
+"""Needs and offers: lists, pages, versions, the form, and one's own desk."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from sqlalchemy.orm.exc import StaleDataError
+from werkzeug.routing import BaseConverter
+from werkzeug.wrappers import Response
+
+from broker.accounts import find_organisation
+from broker.desk import lay_out_desk
+from broker.messages import field_problems, sentence
+from broker.overview import agreements_of
+from broker.posts import (
+    SCHEMAS,
+    blank,
+    changed_fields,
+    content,
+    copy_post,
+    count_choices,
+    edit_post,
+    find_posts,
+    get_post,
+    get_version,
+    own_counterparts,
+    possible_actions,
+    renew_post,
+    reopen_post,
+    require_editable,
+    require_withdrawable,
+    save_draft,
+    seals_money,
+    submit_post,
+    visible_content,
+    withdraw_post,
+)
+from broker.web.access import EVERYBODY, POSTERS, SIGNED_IN, allow, person, reader
+from broker.web.forms import read_form
+from broker.web.post_filters import SORT_NAMES, chips, filter_groups, read_filters
+from broker.web.post_form import PostForm, countries_of, mandate_groups, stored_form, typed_form
+from broker.web.presentation import day, paginate, post_address
+from broker.web.reading import database, exchange, language, today
+from models import Conflict, DomainError, InvalidInput, Need, Offer
+
+pages = Blueprint("posts", __name__)
+
+
+class KindConverter(BaseConverter):
+    """``needs`` or ``offers`` in an address, ``"need"`` or ``"offer"`` in the program."""
+
+    regex = "needs|offers"
+
+    def to_python(self, value: str) -> str:
+        return value.removesuffix("s")
+
+    def to_url(self, value: str) -> str:
+        return f"{value}s"
+
+
+@pages.record_once
+def know_kinds(state: Any) -> None:
+    """Teach the application's addresses the two kinds, before the first of them is added."""
+    state.app.url_map.converters["kind"] = KindConverter
+
+
+@pages.get("/needs")
+@allow(EVERYBODY)
+def needs() -> str:
+    """What is asked for, narrowed by filters that live in the address."""
+    return _list("need")
+
+
+@pages.get("/offers")
+@allow(EVERYBODY)
+def offers() -> str:
+    """What is offered, narrowed by filters that live in the address."""
+    return _list("offer")
+
+
+def _list(kind: str) -> str:
+    session, reference = database(), exchange().reference
+    filters = read_filters(kind, request.args)
+    counts = count_choices(session, filters)
+    organisation = filters.organisation and find_organisation(session, filters.organisation)
+    return render_template(
+        "posts/list.html",
+        kind=kind,
+        filters=filters,
+        page=paginate(session, find_posts(filters)),
+        groups=filter_groups(filters, counts, reference, language()),
+        chips=chips(
+            filters, reference, language(), organisation.name(language()) if organisation else ""
+        ),
+        sorts=SORT_NAMES,
+    )
+
+
+@pages.get("/<kind:kind>/<int:post_id>")
+@allow(EVERYBODY)
+def page(kind: str, post_id: int) -> str:
+    """Everything that a post says to this reader, and what she can do with it."""
+    session, by = database(), reader()
+    post = get_post(session, kind, post_id, by)
+    return render_template(
+        "posts/page.html",
+        post=post,
+        said=visible_content(post, by),
+        sealed=seals_money(post, by),
+        actions=possible_actions(post, by),
+        counterparts=own_counterparts(session, post, by),
+        agreements=session.scalars(agreements_of(post)).all(),
+    )
+
+
+@pages.get("/<kind:kind>/<int:post_id>/versions/<int:number>")
+@allow(EVERYBODY)
+def version(kind: str, post_id: int, number: int) -> str:
+    """A published text as others saw it, and what changed in it."""
+    by = reader()
+    post = get_post(database(), kind, post_id, by)
+    shown = get_version(post, number)
+    said = visible_content(post, by, shown.content)
+    changed: list[str] = []
+    if number > 1:
+        before = get_version(post, number - 1)
+        changed = changed_fields(visible_content(post, by, before.content), said)
+    return render_template(
+        "posts/version.html",
+        post=post,
+        version=shown,
+        said=said,
+        sealed=seals_money(post, by, shown.content),
+        changed=changed,
+    )
+
+
+@pages.route("/<kind:kind>/new", methods=["GET", "POST"])
+@allow(POSTERS)
+def new(kind: str) -> Any:
+    """Write a post: kept as a draft, or handed in for review."""
+    begun = blank(person(), kind)
+    if request.method == "POST":
+        return _save(kind, None, begun)
+    return _form(stored_form(kind, None, begun, exchange().reference))
+
+
+@pages.route("/<kind:kind>/<int:post_id>/edit", methods=["GET", "POST"])
+@allow(POSTERS)
+def edit(kind: str, post_id: int) -> Any:
+    """Change a post; a published one goes on as a new version."""
+    post = get_post(database(), kind, post_id, person())
+    require_editable(post, person())
+    if request.method == "POST":
+        return _save(kind, post, content(post))
+    return _form(stored_form(kind, post, content(post), exchange().reference))
+
+
+def _save(kind: str, post: Need | Offer | None, stored: dict[str, Any]) -> Any:
+    session, by, reference = database(), person(), exchange().reference
+    typed = read_form(request.form, SCHEMAS[kind])
+    submits = request.form.get("then") == "submit"
+    try:
+        if post is None:
+            saved = save_draft(session, by, kind, typed, reference)
+        else:
+            revision = request.form.get("revision", -1, type=int)
+            saved = edit_post(session, by, post, typed, reference, revision=revision)
+        if submits:
+            submit_post(session, by, saved, reference, today=today())
+        session.flush()
+    except (InvalidInput, Conflict, StaleDataError) as error:
+        return _again(kind, post, {**stored, **typed}, error)
+    flash(_saved_words(saved, submits), "success")
+    return redirect(post_address(saved))
+
+
+def _again(
+    kind: str, post: Need | Offer | None, values: dict[str, Any], error: Exception
+) -> tuple[str, int]:
+    """The form once more, with what was typed and what is wrong with it."""
+    if isinstance(error, StaleDataError):
+        database().rollback()
+        error = Conflict("post_changed")
+    assert isinstance(error, DomainError)  # noqa: S101 - those are all that is caught
+    conflict = isinstance(error, Conflict)
+    shown = typed_form(
+        kind,
+        post,
+        values,
+        request.form,
+        exchange().reference,
+        problems=field_problems(error) if isinstance(error, InvalidInput) else {},
+        notice=sentence(error),
+        conflict=conflict,
+    )
+    return _form(shown), 409 if conflict else 422
+
+
+def _form(form: PostForm) -> str:
+    reference = exchange().reference
+    return render_template(
+        "posts/form.html",
+        form=form,
+        mandate_groups=mandate_groups(reference, language()),
+        modalities=reference.modalities,
+        own_countries=partial(countries_of, reference, language()),
+    )
+
+
+def _saved_words(post: Need | Offer, submitted: bool) -> str:
+    if submitted:
+        return _("Submitted. The secretariat reads it before it is published.")
+    if post.is_live:
+        return _("Your changes are published as version %(number)s.", number=post.version)
+    return _("Saved. Only your organisation sees it until it is published.")
+
+
+@pages.post("/<kind:kind>/<int:post_id>/submit")
+@allow(POSTERS)
+def submit(kind: str, post_id: int) -> Any:
+    """Hand a draft in for review; what is missing is shown in the form."""
+    post = get_post(database(), kind, post_id, person())
+    try:
+        submit_post(database(), person(), post, exchange().reference, today=today())
+    except InvalidInput as error:
+        problems = field_problems(error)
+        return _form(stored_form(kind, post, content(post), exchange().reference, problems)), 422
+    flash(_saved_words(post, True), "success")
+    return redirect(post_address(post))
+
+
+@pages.route("/<kind:kind>/<int:post_id>/withdraw", methods=["GET", "POST"])
+@allow(SIGNED_IN)
+def withdraw(kind: str, post_id: int) -> Any:
+    """Ask, and then take a post off the exchange."""
+    post = get_post(database(), kind, post_id, person())
+    require_withdrawable(post, person())
+    if request.method == "GET":
+        return render_template("posts/withdraw.html", post=post)
+    withdraw_post(database(), person(), post)
+    flash(_("Withdrawn. Its history stays, and it can be reopened as a draft."), "success")
+    return redirect(url_for("posts.mine"))
+
+
+@pages.post("/<kind:kind>/<int:post_id>/reopen")
+@allow(POSTERS)
+def reopen(kind: str, post_id: int) -> Response:
+    """Make a withdrawn post a draft again."""
+    post = get_post(database(), kind, post_id, person())
+    reopen_post(database(), person(), post)
+    flash(_("It is a draft again. Change it and submit it anew."), "success")
+    return redirect(post_address(post))
+
+
+@pages.post("/<kind:kind>/<int:post_id>/renew")
+@allow(POSTERS)
+def renew(kind: str, post_id: int) -> Response:
+    """Keep a post on the exchange for longer."""
+    post = get_post(database(), kind, post_id, person())
+    renew_post(database(), person(), post, today=today())
+    flash(_("It stays on the exchange until %(day)s.", day=day(post.expires_on)), "success")
+    return redirect(post_address(post))
+
+
+@pages.post("/<kind:kind>/<int:post_id>/copy")
+@allow(POSTERS)
+def copy(kind: str, post_id: int) -> Response:
+    """Start a draft with the text of one's own post."""
+    post = get_post(database(), kind, post_id, person())
+    copied = copy_post(database(), person(), post, exchange().reference)
+    flash(_("This draft is a copy of %(reference)s.", reference=post.reference), "success")
+    return redirect(post_address(copied, "edit"))
+
+
+@pages.get("/desk")
+@allow(SIGNED_IN)
+def mine() -> str:
+    """What waits for the person, and everything that her organisation has posted."""
+    desk = lay_out_desk(database(), person(), today=today())
+    waiting = ngettext("%(num)s thing waits for you", "%(num)s things wait for you", desk.waiting)
+    return render_template("posts/desk.html", desk=desk, waiting=waiting)
