@@ -47,7 +47,7 @@ class Overview:
     newest_offers: list[Offer]
 
 
-def survey(session: Session, newest: int = 4) -> Overview:
+def survey(session: Session, newest: int = 3) -> Overview:
     """Count what is on the exchange, and take the ``newest`` few posts of each kind."""
     kinds = select(Post.kind, func.count()).where(Post.status.in_(LIVE)).group_by(Post.kind)
     live = {row[0]: row[1] for row in session.execute(kinds)}
