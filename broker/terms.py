@@ -13,9 +13,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from broker.posts import seals_money
 from broker.reference import Reference
 from broker.schemas import TermsSchema
-from models import Agreement, AgreementTerms, Match, Need, Offer
+from models import Agreement, AgreementTerms, Match, Need, Offer, User
 from models.ledger import convert
 
 
@@ -33,7 +34,7 @@ def _plain(value: Any) -> Any:
 def draft_terms(
     session: Session,
     match: Match,
-    side: str,
+    by: User,
     reference: Reference,
     *,
     language: str,
@@ -43,9 +44,9 @@ def draft_terms(
 
     Parameters
     ----------
-    side : str
-        ``"need"`` or ``"offer"``: who writes. A sealed amount of the need is used for its own
-        side alone, since a draft would tell it to the other.
+    by : User
+        Who writes. A sealed amount of the need is used for its own side alone, since a draft
+        would tell it to the other.
     language : str
         Language of labels and titles in the draft.
     """
@@ -61,7 +62,7 @@ def draft_terms(
         "places": _least(
             need.places_open(), offer.remaining_places(), offer.places_per_beneficiary
         ),
-        "money": _plain(_money(session, need, offer, side)),
+        "money": _plain(_money(session, need, offer, by)),
         "currency": offer.currency or need.currency,
         "support_kinds": _shared_kinds(need, offer),
         "milestones": [],
@@ -75,10 +76,10 @@ def _least(*limits: Any) -> Any:
     return min((limit for limit in limits if limit is not None), default=None) or None
 
 
-def _money(session: Session, need: Need, offer: Offer, side: str) -> Decimal | None:
+def _money(session: Session, need: Need, offer: Offer, by: User) -> Decimal | None:
     wanted = need.money_open()
     gives_money = offer.money is not None or "finance" in offer.support_kinds
-    if not wanted or not gives_money or (need.money_sealed and side != "need"):
+    if not wanted or not gives_money or seals_money(need, by):
         return None
     if offer.currency and need.currency:
         wanted = convert(session, wanted, need.currency, offer.currency).money
@@ -126,6 +127,8 @@ class Change:
     ----------
     kind : str
         ``"text"`` (see ``pieces``), ``"list"`` (see ``gone`` and ``new``) or ``"value"``.
+    before, after
+        The values; of money, ``(amount, currency)``.
     gone, new : tuple
         Entries of a list that the older and the newer version alone have.
     """
@@ -140,7 +143,7 @@ class Change:
 
 
 TEXTS = ("title", "activities", "need_side_duties", "offer_side_duties")
-VALUES = ("starts", "ends", "places", "money", "currency")
+VALUES = ("starts", "ends", "places", "money")
 LISTS = ("support_kinds", "milestones", "indicators")
 
 
@@ -158,7 +161,7 @@ def compare_terms(before: AgreementTerms, after: AgreementTerms) -> list[Change]
 
 def _changes(before: AgreementTerms, after: AgreementTerms) -> Iterator[Change]:
     for field in (*TEXTS, *VALUES, *LISTS):
-        old, new = getattr(before, field), getattr(after, field)
+        old, new = _value(before, field), _value(after, field)
         if old == new:
             continue
         if field in TEXTS:
@@ -170,6 +173,13 @@ def _changes(before: AgreementTerms, after: AgreementTerms) -> Iterator[Change]:
                 yield Change(field, "list", gone=gone, new=come)
         else:
             yield Change(field, "value", old, new)
+
+
+def _value(terms: AgreementTerms, field: str) -> Any:
+    """A field's value; money as an amount with its currency, since one without the other is none."""
+    if field == "money":
+        return None if terms.money is None else (terms.money, terms.currency)
+    return getattr(terms, field)
 
 
 MOST_WORDS = 4_000_000
@@ -206,12 +216,18 @@ def _compare_words(before: str, after: str) -> Iterator[Piece]:
     keys = [[word.strip() for word in words] for words in (old, new)]
     for kind, a, b, c, d in SequenceMatcher(None, keys[0], keys[1]).get_opcodes():
         if kind == "equal":
-            yield Piece("same", "".join(new[c:d]))
+            yield Piece("same", "".join(map(_spaced, new[c:d], old[a:b])))
             continue
-        if b > a:
-            yield Piece("gone", "".join(old[a:b]))
-        if d > c:
-            yield Piece("new", "".join(new[c:d]))
+        gone, come = "".join(old[a:b]), "".join(new[c:d])
+        if gone:
+            yield Piece("gone", _spaced(gone, " ") if come else gone)
+        if come:
+            yield Piece("new", come)
+
+
+def _spaced(word: str, other: str) -> str:
+    """``word``, kept apart from what follows where it stood last in its own text alone."""
+    return word if word[-1:].isspace() else word + other[len(other.rstrip()) :]
 
 
 def _joined(pieces: Sequence[Piece]) -> list[Piece]:

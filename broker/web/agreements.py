@@ -40,6 +40,7 @@ from broker.agreements import (
 )
 from broker.interests import get_match
 from broker.messages import field_problems, sentence
+from broker.posts import seals_money
 from broker.schemas import IndicatorReportSchema, TermsSchema, load
 from broker.terms import compare_terms, history
 from broker.web.access import EVERYBODY, MODERATORS, POSTERS, allow, person, reader
@@ -94,9 +95,11 @@ def leads_back(view: F) -> F:
 def register() -> Any:
     """What was agreed, for everybody; and one's own agreements, also while they are negotiated."""
     filters = _filters()
+    page = paginate(database(), find_agreements(filters, reader()))
     return render_template(
         "agreements/register.html",
-        page=paginate(database(), find_agreements(filters, reader())),
+        page=page,
+        standings={a.id: standing(a, reader(), today=today()) for a in page.rows},
         filters=filters,
         statuses=_statuses(filters.scope),
         tabs=_tabs(),
@@ -104,9 +107,8 @@ def register() -> Any:
 
 
 def _filters() -> RegisterFilter:
-    scope = request.args.get("view", "register")
     return RegisterFilter(
-        scope=scope if scope in _tabs() else "register",
+        scope=next((tab for tab in _tabs() if request.args.get(tab)), "register"),
         **{
             name: tuple(code for code in request.args.getlist(parameter) if code)
             for name, parameter in (
@@ -119,14 +121,10 @@ def _filters() -> RegisterFilter:
 
 
 def _tabs() -> list[str]:
-    """The lists that the reader has."""
+    """The lists that the reader has beside the public register."""
     user = reader()
-    tabs = ["register"]
-    if user is not None and user.role in POSTERS:
-        tabs.append("mine")
-    if user is not None and user.role in MODERATORS:
-        tabs.append("negotiations")
-    return tabs
+    roles = {"mine": POSTERS, "negotiations": MODERATORS}
+    return [tab for tab in roles if user is not None and user.role in roles[tab]]
 
 
 def _statuses(scope: str) -> list[AgreementStatus]:
@@ -242,6 +240,7 @@ def _terms_form(
         need=subject.need,
         offer=subject.offer,
         kinds=_support_kinds(subject.need, subject.offer, values),
+        sealed=seals_money(subject.need, person()),
         values=values,
         # Whoever has been shown the newest terms answers those; else those that she was reading.
         based_on=newest.number if newest and (overtaken or not based_on) else based_on,

@@ -8,8 +8,8 @@ from math import floor, log10
 
 from models import Indicator, IndicatorReport
 
-WIDTH, HEIGHT = 360, 170
-LEFT, RIGHT, TOP, BOTTOM = 8, 62, 12, 24
+WIDTH, HEIGHT = 330, 170
+LEFT, RIGHT, TOP, BOTTOM = 6, 66, 12, 26
 """The chart's size and margins, in the SVG's own units."""
 
 
