@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 OVERLAP = timedelta(seconds=60)
 """How far a look for changes reaches back: transactions commit later than they are stamped."""
 
+TELLING = 5
+"""Words of a sentence from which it tells something when it stands alone."""
+
 Progress = Callable[[int, str], Any]
 """``progress(total, what)`` gives something with ``update(n)`` and ``close()``."""
 
@@ -320,7 +323,7 @@ class Engine:
         """The sentences of a post and their feature vectors, (n, d)."""
         side: Side = "need" if post.kind == "need" else "offer"
         title, body = text_of(post)
-        found = [sentence for sentence in (title, *split_sentences(body)) if sentence.strip()][:24]
+        found = [s for s in (title, *split_sentences(body)) if len(s.split()) >= TELLING][:24]
         vectors = self.vectors.of(session, found, self.text_model.role(side))
         rows = [
             self.text_model.features("", sentence, post.language, side, vector)

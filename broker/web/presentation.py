@@ -154,11 +154,11 @@ def month(value: str) -> str:
     return format_skeleton("yMMMM", first, locale=get_locale())
 
 
-def number(value: float | Decimal | None, digits: int = 0) -> str:
-    """A number in the reader's format, with at most ``digits`` decimals."""
+def number(value: float | Decimal | None, digits: int = 0, *, fixed: bool = False) -> str:
+    """A number in the reader's format, with at most (``fixed``: exactly) ``digits`` decimals."""
     if value is None:
         return "–"
-    pattern = "#,##0" + ("." + "#" * digits if digits else "")
+    pattern = "#,##0" + ("." + ("0" if fixed else "#") * digits if digits else "")
     return format_decimal(value, format=pattern, locale=get_locale())
 
 
