@@ -88,17 +88,18 @@ def make_organisation(
     session: Session, kind: str = "government", country: str | None = "PE", **values: Any
 ) -> Organisation:
     """An organisation; give ``country=None`` for an international one."""
-    if country is not None:
-        make_country(session, country)
     number = next(_numbers)
     defaults: dict[str, Any] = {
         "code": f"{kind.replace('_', '-')}-{number}",
         "names": {"es": f"Organización {number}", "en": f"Organisation {number}"},
     }
-    organisation = Organisation(kind=kind, country_code=country, **{**defaults, **values})
+    organisation = Organisation(
+        kind=kind,
+        country=make_country(session, country) if country else None,
+        **{**defaults, **values},
+    )
     session.add(organisation)
     session.flush()
-    session.refresh(organisation)
     return organisation
 
 

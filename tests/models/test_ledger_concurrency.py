@@ -2,6 +2,7 @@
 
 import multiprocessing
 import random
+import threading
 import time
 from collections import Counter
 from functools import partial
@@ -220,6 +221,23 @@ def test_offer_withdrawn_at_the_same_moment_either_commits_first_or_not_at_all(
         assert imbalances(session) == []
 
 
+def test_signer_waits_for_a_withdrawal_under_way_and_is_told(database: Engine) -> None:
+    [agreement_id] = negotiate(database, 1, places=5)
+    outcomes: list[str] = []
+    signer = threading.Thread(target=lambda: outcomes.append(signers.sign(database, agreement_id)))
+    with Session(database) as session:
+        begin_writing(session)
+        session.scalars(select(Offer)).one().move_to(PostStatus.WITHDRAWN)
+        session.flush()
+        signer.start()
+        time.sleep(0.1)
+        session.commit()
+    signer.join()
+    assert outcomes == ["offer_not_live"]
+    with Session(database) as session:
+        assert session.scalars(select(Offer)).one().places_committed == 0
+
+
 # --- Killed half-way ------------------------------------------------------------------------
 
 
@@ -246,7 +264,7 @@ def test_process_killed_between_any_two_statements_leaves_all_or_nothing(
 
 
 def test_processes_killed_at_random_leave_a_sound_ledger_to_go_on_with(database: Engine) -> None:
-    agreements = negotiate(database, 40, places=30)
+    agreements = negotiate(database, 24, places=18)
     url = address(database)
     database.dispose()
     start = processes.Event()
@@ -266,4 +284,4 @@ def test_processes_killed_at_random_leave_a_sound_ledger_to_go_on_with(database:
         assert imbalances(session) == []
     for agreement_id in agreements:
         signers.sign(database, agreement_id)
-    assert_sold(database, 30, left=0)
+    assert_sold(database, 18, left=0)

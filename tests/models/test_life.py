@@ -37,7 +37,7 @@ from models import (
 from models.life import Life
 from tests.factories import TODAY, make_terms
 
-ANY_ORDER = settings(max_examples=100, deadline=None)
+ANY_ORDER = settings(max_examples=60, deadline=None)
 
 # Nothing here touches a database: rules hold on the nouns themselves.
 
