@@ -295,12 +295,12 @@ def begin_terms(
     NotAllowed, InvalidTransition, Conflict
         Wherever :func:`propose_agreement` would refuse whatever is written.
     """
-    side = _require_proposable(session, by, match)
-    return draft_terms(session, match, side, reference, language=language, today=today)
+    _require_proposable(session, by, match)
+    return draft_terms(session, match, by, reference, language=language, today=today)
 
 
-def _require_proposable(session: Session, by: User, match: Match) -> str:
-    side = match.require_side(by)
+def _require_proposable(session: Session, by: User, match: Match) -> None:
+    match.require_side(by)
     present = open_agreement(session, match)
     if present is not None:
         raise Conflict("agreement_exists", reference=present.reference)
@@ -309,7 +309,6 @@ def _require_proposable(session: Session, by: User, match: Match) -> str:
     if not match.offer.is_live:
         raise Conflict("offer_not_live", reference=match.offer.reference)
     MATCH_LIFE.check(MatchStatus(match.status), MatchStatus.AGREEMENT)
-    return side
 
 
 def propose_agreement(
