@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session, selectin_polymorphic, selectinload
 
 from broker.agreements import RegisterFilter, Step, find_agreements, standing
@@ -29,6 +28,12 @@ from models import (
 
 SOON = timedelta(days=21)
 """How long before it expires a post is brought to its author's mind."""
+
+SHOWN = 6
+"""How many posts of each status the desk shows before it leads to the list of all."""
+
+MOST = 50
+"""How many posts of one sort can wait on a desk at once."""
 
 OWN_STEPS = frozenset({Step.ACCEPT, Step.SIGN, Step.START, Step.CATCH_UP, Step.CLOSE})
 """Steps of an agreement that wait for the reader's own side."""
@@ -61,8 +66,10 @@ class Desk:
         Posts to mend, to finish, and to renew.
     to_review : list of Post
         Submitted posts that this person may publish or return.
-    posts : dict
-        Status → the organisation's posts, needs before offers.
+    counts : dict
+        Status → how many posts of that status the organisation has.
+    latest : dict
+        Status → the few of them that changed last.
     """
 
     interests: list[Match] = field(default_factory=list)
@@ -71,7 +78,8 @@ class Desk:
     drafts: list[Post] = field(default_factory=list)
     expiring: list[Post] = field(default_factory=list)
     to_review: list[Post] = field(default_factory=list)
-    posts: dict[PostStatus, list[Post]] = field(default_factory=dict)
+    counts: dict[PostStatus, int] = field(default_factory=dict)
+    latest: dict[PostStatus, list[Post]] = field(default_factory=dict)
 
     @property
     def waiting(self) -> int:
@@ -91,29 +99,53 @@ class Desk:
 
 def lay_out_desk(session: Session, by: User, *, today: date) -> Desk:
     """Everything that waits for the person, and the posts of her organisation."""
-    own = [post for post in _posts_of(session, by) if by.may_post(post.kind)]
+    latest = _latest(session, by)
+    soon = own_posts(by, *LIVE).where(Post.expires_on <= today + SOON)
+    unfinished = own_posts(by, PostStatus.RETURNED, PostStatus.DRAFT)
+    to_finish = list(session.scalars(unfinished.limit(MOST)))
     return Desk(
         interests=waiting_interests(session, by),
         agreements=_waiting_agreements(session, by, today),
-        returned=_with(own, PostStatus.RETURNED),
-        drafts=_with(own, PostStatus.DRAFT),
-        expiring=[
-            post
-            for post in own
-            if post.status in LIVE and post.expires_on and post.expires_on <= today + SOON
-        ],
+        returned=[post for post in to_finish if post.status == PostStatus.RETURNED],
+        drafts=[post for post in to_finish if post.status == PostStatus.DRAFT],
+        expiring=list(session.scalars(soon.limit(MOST))),
         to_review=_to_review(session, by),
-        posts={status: posts for status in ORDER if (posts := _with(own, status))},
+        counts=count_own_posts(session, by),
+        latest={status: posts for status in ORDER if (posts := latest.get(status))},
     )
 
 
-def _posts_of(session: Session, by: User) -> list[Post]:
-    query = select(Post).where(Post.organisation_id == by.organisation_id).options(*WHOLE)
-    return list(session.scalars(query.order_by(Post.kind, Post.updated_at.desc(), Post.id)))
+def own_posts(by: User, *statuses: PostStatus) -> Select[Post]:
+    """A query for the posts that the person may change, of those statuses or of all; latest first."""
+    query = select(Post).where(_is_own(by)).options(*WHOLE)
+    if statuses:
+        query = query.where(Post.status.in_(statuses))
+    return query.order_by(Post.updated_at.desc(), Post.id.desc())
 
 
-def _with(posts: Iterable[Post], status: PostStatus) -> list[Post]:
-    return [post for post in posts if post.status == status]
+def count_own_posts(session: Session, by: User) -> dict[PostStatus, int]:
+    """Status → how many posts of that status the person may change."""
+    query = select(Post.status, func.count()).where(_is_own(by)).group_by(Post.status)
+    found = {PostStatus(row[0]): row[1] for row in session.execute(query)}
+    return {status: found[status] for status in ORDER if status in found}
+
+
+def _is_own(by: User) -> ColumnElement[bool]:
+    kinds = [kind for kind in ("need", "offer") if by.may_post(kind)]
+    return and_(Post.organisation_id == by.organisation_id, Post.kind.in_(kinds))
+
+
+def _latest(session: Session, by: User) -> dict[PostStatus, list[Post]]:
+    """The posts of each status that changed last, in one query."""
+    rank = func.row_number().over(
+        partition_by=Post.status, order_by=(Post.updated_at.desc(), Post.id.desc())
+    )
+    ranked = select(Post.id, rank.label("rank")).where(_is_own(by)).subquery()
+    query = own_posts(by).join(ranked, ranked.c.id == Post.id).where(ranked.c.rank <= SHOWN)
+    latest: dict[PostStatus, list[Post]] = {}
+    for post in session.scalars(query):
+        latest.setdefault(PostStatus(post.status), []).append(post)
+    return latest
 
 
 def _waiting_agreements(session: Session, by: User, today: date) -> list[tuple[Agreement, Step]]:

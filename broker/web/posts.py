@@ -13,7 +13,7 @@ from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response
 
 from broker.accounts import find_organisation
-from broker.desk import lay_out_desk
+from broker.desk import count_own_posts, lay_out_desk, own_posts
 from broker.messages import field_problems, sentence
 from broker.overview import agreements_of
 from broker.posts import (
@@ -45,7 +45,7 @@ from broker.web.post_filters import SORT_NAMES, chips, filter_groups, read_filte
 from broker.web.post_form import PostForm, countries_of, mandate_groups, stored_form, typed_form
 from broker.web.presentation import day, paginate, post_address
 from broker.web.reading import database, exchange, language, today
-from models import Conflict, DomainError, InvalidInput, Need, Offer
+from models import Conflict, DomainError, InvalidInput, Need, Offer, PostStatus
 
 pages = Blueprint("posts", __name__)
 
@@ -275,6 +275,20 @@ def copy(kind: str, post_id: int) -> Response:
     copied = copy_post(database(), person(), post, exchange().reference)
     flash(_("This draft is a copy of %(reference)s.", reference=post.reference), "success")
     return redirect(post_address(copied, "edit"))
+
+
+@pages.get("/desk/posts")
+@allow(POSTERS)
+def own() -> str:
+    """All that one's organisation has posted, of one status or of all."""
+    status = request.args.get("status", "")
+    wanted = [PostStatus(status)] if status in set(PostStatus) else []
+    return render_template(
+        "posts/own.html",
+        page=paginate(database(), own_posts(person(), *wanted)),
+        counts=count_own_posts(database(), person()),
+        status=wanted[0] if wanted else None,
+    )
 
 
 @pages.get("/desk")
