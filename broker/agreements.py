@@ -412,10 +412,14 @@ def begin_answer(by: User, agreement: Agreement) -> dict[str, Any]:
     NotAllowed, Conflict
         Wherever :func:`put_terms` would refuse whatever is written.
     """
+    _require_open_terms(by, agreement)
+    return {**terms_content(agreement.current_terms), "note": ""}
+
+
+def _require_open_terms(by: User, agreement: Agreement) -> None:
     agreement.require_party(by)
     if agreement.status not in OPEN_TERMS:
         raise Conflict("terms_are_frozen", reference=agreement.reference)
-    return {**terms_content(agreement.current_terms), "note": ""}
 
 
 def put_terms(
@@ -436,7 +440,7 @@ def put_terms(
         The version that the person was reading; if it is no longer the newest,
         :class:`models.errors.Conflict` is raised and nothing is stored.
     """
-    agreement.require_party(by)
+    _require_open_terms(by, agreement)
     before = terms_content(agreement.current_terms)
     values = _terms(agreement.offer, data, reference, today)
     terms = agreement.put_terms(AgreementTerms(**values), by, based_on)
