@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from broker.encoder import load_encoder
 from matching.glossary import Glossary
-from matching.text import GLOSSARY_SHARE, WORDS_GLOSSARY_SHARE, Encoder, Role, Side, wording
+from matching.text import GLOSSARY_SHARE, WORDS_GLOSSARY_SHARE, Encoder, Role, Side, joined, wording
 
 Floats = NDArray[np.float64]
 
@@ -247,7 +247,7 @@ def _features(
         share = GLOSSARY_SHARE
         vectors = corpus.vectors[side, ROLES[side]][held][:, kind, language]
         main = centre.place(vectors, side, language)
-    return np.hstack([(1 - share) ** 0.5 * main, share**0.5 * terms])
+    return np.stack([joined(*row, share) for row in zip(main, terms, strict=True)])
 
 
 def calibration(found: dict[str, Floats]) -> tuple[tuple[float, ...], tuple[float, ...]]:

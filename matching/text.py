@@ -116,10 +116,9 @@ class TextModel:
             )
         self.encoder_name = encoder_name
         self.glossary = Glossary(glossary or {})
-        self._main = centre.DIMENSION if encoder_name else WORDING_DIMENSION
-        self.dimension = self._main + self.glossary.dimension
-        share = GLOSSARY_SHARE if encoder_name else WORDS_GLOSSARY_SHARE
-        self._weights = ((1 - share) ** 0.5, share**0.5)
+        main = centre.DIMENSION if encoder_name else WORDING_DIMENSION
+        self.dimension = main + self.glossary.dimension
+        self._share = GLOSSARY_SHARE if encoder_name else WORDS_GLOSSARY_SHARE
         self.version = "-".join(
             ("text1", encoder_name or "words", centre.VERSION, self.glossary.version)
         )
@@ -147,8 +146,8 @@ class TextModel:
 
         Returns
         -------
-        float32 array (dimension,), of length at most 1; all zero where the text has no letter or
-        the vector is not finite.
+        float32 array (dimension,), of length 1; all zero where the text has no letter or the
+        vector is not finite.
 
         Raises
         ------
@@ -158,10 +157,10 @@ class TextModel:
             raise ValueError("vectors belong to a model with an encoder, and only to it")
         if vector is not None and vector.shape != (centre.ENCODER_DIMENSION,):
             raise ValueError(f"vector has shape {vector.shape}, not ({centre.ENCODER_DIMENSION},)")
-        features = np.zeros(self.dimension)
         text = self.source(title, body)
+        nothing = np.zeros(self.dimension, np.float32)
         if not any(character.isalpha() for character in text):
-            return features.astype(np.float32)
+            return nothing
         if language not in LANGUAGES:
             language = guess_language(text)
         if vector is None:
@@ -169,10 +168,9 @@ class TextModel:
         elif np.isfinite(vector).all():
             main = _unit((vector - centre.mean(language, side)) @ centre.PROJECTION)
         else:
-            return features.astype(np.float32)
-        features[: self._main] = self._weights[0] * main
-        features[self._main :] = self._weights[1] * self.glossary.features(text, language)
-        return features.astype(np.float32)
+            return nothing
+        terms = self.glossary.features(text, language)
+        return joined(main, terms, self._share).astype(np.float32)
 
     def features_many(
         self,
@@ -210,6 +208,16 @@ class TextModel:
         """
         raws, likeness = centre.CALIBRATION if self.encoder_name else centre.WORDS_CALIBRATION
         return np.asarray(np.interp(raw, raws, likeness))
+
+
+def joined(
+    main: NDArray[np.float64], terms: NDArray[np.float64], share: float
+) -> NDArray[np.float64]:
+    """Join two vectors of length 1 (or zero) to one of length 1, `share` being the second's part.
+
+    A text without terms of the field is told by its meaning alone.
+    """
+    return _unit(np.concatenate([(1 - share) ** 0.5 * main, share**0.5 * terms]))
 
 
 def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
