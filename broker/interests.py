@@ -18,6 +18,7 @@ from models import (
     NotAllowed,
     NotFound,
     Offer,
+    Post,
     User,
     utc_now,
 )
@@ -183,15 +184,11 @@ def restore_match(session: Session, by: User, match: Match) -> None:
 
 def waiting_interests(session: Session, by: User) -> list[Match]:
     """Matches in which the other side waits for this organisation's answer, oldest first."""
+    own = select(Post.id).where(Post.organisation_id == by.organisation_id)
     candidates = session.scalars(
         select(Match)
         .where(Match.status == MatchStatus.INTEREST)
-        .join(Need, Match.need_id == Need.id)
-        .join(Offer, Match.offer_id == Offer.id)
-        .where(
-            (Need.organisation_id == by.organisation_id)
-            | (Offer.organisation_id == by.organisation_id)
-        )
+        .where(Match.need_id.in_(own) | Match.offer_id.in_(own))
         .options(
             selectinload(Match.interests),
             selectinload(Match.need),
