@@ -151,7 +151,9 @@ def test_dismissing_after_ones_own_interest_leaves_it_unanswered_and_not_waiting
     assert (interest.answer, again.answer) == (None, "accepted")
 
 
-@pytest.mark.parametrize("status", set(MatchStatus) - {MatchStatus.DISMISSED, MatchStatus.DECLINED})
+@pytest.mark.parametrize(
+    "status", sorted(set(MatchStatus) - {MatchStatus.DISMISSED, MatchStatus.DECLINED})
+)
 def test_there_is_nothing_to_restore_but_a_dismissal_or_a_decline(
     session: Session, status: MatchStatus
 ) -> None:
