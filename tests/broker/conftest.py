@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_login import login_user
+from jinja2 import FileSystemBytecodeCache
 from sqlalchemy import event
 
 from broker.exchange import Exchange
@@ -52,11 +53,18 @@ def exchange(reference_home: Path, tmp_path: Path) -> Iterator[Exchange]:
     running.database.dispose()
 
 
+@pytest.fixture(scope="session")
+def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
+    """Templates compiled once for all the applications of a test run."""
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
 @pytest.fixture
-def app(exchange: Exchange) -> Flask:
+def app(exchange: Exchange, compiled_templates: FileSystemBytecodeCache) -> Flask:
     """The web application of that exchange; forms need no token here."""
     app = create_app(exchange=exchange)
     app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
+    app.jinja_env.bytecode_cache = compiled_templates
     return app
 
 
