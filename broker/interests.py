@@ -57,7 +57,7 @@ def matches_with_life(
 def _begun(session: Session, need: Need, offer: Offer, score: float | None) -> Match:
     match = find_match(session, need, offer)
     if match is None:
-        match = Match(need=need, offer=offer, score=score)
+        match = Match(need=need, offer=offer, status=MatchStatus.SUGGESTED, score=score)
         session.add(match)
     elif score is not None:
         match.score = score

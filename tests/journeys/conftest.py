@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +16,6 @@ import pytest
 from flask import Flask
 from flask_babel import Babel
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from werkzeug.serving import make_server
 
 from broker.demonstration import load_exchange
 from broker.exchange import Exchange
@@ -21,7 +23,6 @@ from broker.paths import FIXTURES
 from broker.reference_data import load_reference_data
 from broker.runs import run_matching
 from broker.settings import Settings
-from broker.web import create_app
 from models import schema
 
 PASSWORD = "four unrelated words"
@@ -39,19 +40,17 @@ CHROMIUM_ARGUMENTS = [
 
 @dataclass(frozen=True)
 class Site:
-    """Where the demonstration is served, and the exchange behind it."""
+    """Where the demonstration is served, and the folder of its installation."""
 
     address: str
-    exchange: Exchange
+    home: Path
 
 
 @pytest.fixture(scope="session")
-def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Exchange:
+def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demonstration exchange, loaded and matched with the real encoder."""
     home = tmp_path_factory.mktemp("demonstration")
-    exchange = Exchange(
-        Settings(home=home, sign_in_limit="1000 per minute", language="es").completed()
-    )
+    exchange = Exchange(Settings(home=home).completed())
     schema.upgrade(exchange.database)
     speaking = Flask("journeys")
     Babel(speaking)
@@ -69,32 +68,51 @@ def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Exchange:
         with exchange.writing() as session:
             run_matching(exchange, session, None)
     exchange.database.dispose()
-    return exchange
+    return home
 
 
 @pytest.fixture
-def site(demonstration: Exchange, tmp_path: Path) -> Iterator[Site]:
+def site(demonstration: Path, tmp_path: Path) -> Iterator[Site]:
     """The demonstration served from a copy of its own, so that journeys do not meet."""
-    demonstration.database.dispose()
     home = tmp_path / "home"
-    shutil.copytree(demonstration.settings.home, home)
-    exchange = Exchange(
-        Settings(home=home, sign_in_limit="1000 per minute", language="es").completed()
-    )
-    server = make_server("127.0.0.1", 0, create_app(exchange=exchange), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield Site(f"http://127.0.0.1:{server.server_port}", exchange)
-    server.shutdown()
-    thread.join()
-    server.server_close()
-    exchange.database.dispose()
+    shutil.copytree(demonstration, home)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "BROKER_HOME": str(home),
+        "BROKER_PORT": str(port),
+        "BROKER_SIGN_IN_LIMIT": "1000 per minute",
+    }
+    with (tmp_path / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "broker", "serve"], env=environment, stdout=log, stderr=log
+        )
+        try:
+            _wait_until_served(port, server)
+            yield Site(f"http://127.0.0.1:{port}", home)
+        finally:
+            server.terminate()
+            server.wait(timeout=20)
+
+
+def _wait_until_served(port: int, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        assert server.poll() is None, "the server stopped: see server.log in the test's folder"
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise TimeoutError("the server did not answer within 30 seconds")
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, or the one that CHROMIUM names."""
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    path = (
+        os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    )
     assert path, "Chromium is missing: `make browser` installs it"
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
@@ -127,9 +145,11 @@ def reader(site: Site, browser: Browser) -> Iterator[Reader]:
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on(
             "console",
-            lambda message: errors.append(message.text)
-            if message.type == "error" and "status of 4" not in message.text
-            else None,
+            lambda message: (
+                errors.append(message.text)
+                if message.type == "error" and "status of 4" not in message.text
+                else None
+            ),
         )
         if email:
             page.goto("/sign-in")
