@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -144,7 +144,9 @@ def _book(
         languages = [row.get("lang") or row.get("language") for row in rows]
         return model.features_many(titles, bodies, languages, side, vectors)
 
-    read = _Facets(reference, ignored)
+    read = _Facets(
+        reference, ignored, _numbers(row.get("organisation") for row in (*needs, *offers))
+    )
     book.put_needs([read.need(n, row) for n, row in enumerate(needs)], features(needs, "need"))
     book.put_offers([read.offer(n, row) for n, row in enumerate(offers)], features(offers, "offer"))
     return book
@@ -154,6 +156,12 @@ def _body(row: Mapping[str, Any]) -> str:
     parts = [row.get("description"), row.get("problem"), row.get("results")]
     details = [item.get("detail") for item in row.get("support") or [] if isinstance(item, dict)]
     return "\n".join(str(part) for part in (*parts, *details) if part)
+
+
+def _numbers(codes: Iterable[Any]) -> dict[str, int]:
+    """Number codes from 1 in the order of their signs; nought stays for a post without one."""
+    known = sorted({str(code) for code in codes if code not in (None, "")})
+    return {code: number for number, code in enumerate(known, 1)}
 
 
 class _Facets:
@@ -210,9 +218,12 @@ class _Facets:
         ]
     )
 
-    def __init__(self, reference: Reference, ignored: Counter[str]) -> None:
+    def __init__(
+        self, reference: Reference, ignored: Counter[str], organisations: Mapping[str, int]
+    ) -> None:
         self.reference = reference
         self.ignored = ignored
+        self.organisations = organisations
         self.rates = {code: c.usd_rate for code, c in reference.currencies.items()}
 
     def need(self, number: int, row: Mapping[str, Any]) -> NeedProfile:
@@ -274,6 +285,7 @@ class _Facets:
         return {
             "id": number,
             "reference": str(row["id"]),
+            "organisation": self.organisations.get(str(row.get("organisation")), 0),
             "language": row.get("lang") or row.get("language"),
             "themes": self._codes(row, "themes", "theme"),
             "ilac_areas": self._codes(row, "ilac_areas", "ilac_area"),
