@@ -170,7 +170,9 @@ def _back(agreement: Agreement, done: str = "") -> Response:
 @allow(POSTERS)
 def propose() -> Any:
     """The first terms of a match that both sides want."""
-    match = get_match(database(), request.args.get("match", 0, type=int), person())
+    asked = request.args.get("match", "")
+    number = int(asked) if asked.isdecimal() and len(asked) < 10 else 0
+    match = get_match(database(), number, person())
     if request.method == "GET":
         present = open_agreement(database(), match)
         return _back(present) if present else _terms_form(match, _first_draft(match))

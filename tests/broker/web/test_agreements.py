@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from broker import agreements
 from broker.exchange import Exchange
-from models import Agreement, AgreementStatus, Match, MatchStatus, Role, User
+from models import LANGUAGES, Agreement, AgreementStatus, Match, MatchStatus, Role, User
 from tests.broker.factories import days, make_person, post_need, post_offer
 from tests.broker.web.forms_of import form_to, forms_of
 
@@ -72,7 +72,9 @@ class Sides:
 
     def now(self, agreement_id: int) -> Agreement:
         with self.exchange.reading() as session:
-            return session.get_one(Agreement, agreement_id, options=agreements.WHOLE)
+            agreement = session.get_one(Agreement, agreement_id, options=agreements.WHOLE)
+            session.expunge_all()
+            return agreement
 
 
 @pytest.fixture
@@ -135,7 +137,11 @@ class TestProposing:
         page = sides.propose(
             places="26",
             activities="Typed with care",
-            **{"milestones-0-title": "No day", "milestones-1-due": days(30).isoformat()},
+            **{
+                "milestones-0-title": "No day",
+                "milestones-2-title": "A day",
+                "milestones-2-due": days(30).isoformat(),
+            },
         )
         assert page.status_code == 422
         assert "The offer has only 25 left." in page.text
@@ -174,9 +180,9 @@ class TestProposing:
         assert "9,000" not in page
         assert form_to(page, "").fields["money"] == ""
 
-    @pytest.mark.parametrize("match", ["", "0", "999", "x", "9" * 30])
-    def test_a_match_that_is_not_there_is_not_found(self, sides: Sides, match: str) -> None:
-        assert sides.asking.get(f"/agreements/new?match={match}").status_code == 404
+    def test_a_match_that_is_not_there_is_not_found(self, sides: Sides) -> None:
+        for match in ("", "0", "999", "x", "9" * 30):
+            assert sides.asking.get(f"/agreements/new?match={match}").status_code == 404
 
 
 class TestNegotiating:
@@ -224,13 +230,13 @@ class TestNegotiating:
         assert sides.asking.post(address, data=kept).status_code == 302
         assert len(sides.now(agreement_id).terms) == 3
 
-    @pytest.mark.parametrize("based_on", ["", "x", "0", "7", "9" * 30])
-    def test_an_answer_to_no_known_version_is_not_stored(self, sides: Sides, based_on: str) -> None:
+    def test_an_answer_to_no_known_version_is_not_stored(self, sides: Sides) -> None:
         agreement_id = sides.agreement(AgreementStatus.PROPOSED)
-        page = sides.giving.post(
-            f"/agreements/{agreement_id}/terms", data=sides.terms(based_on=based_on)
-        )
-        assert page.status_code == 409
+        for based_on in ("", "x", "0", "7", "9" * 30):
+            page = sides.giving.post(
+                f"/agreements/{agreement_id}/terms", data=sides.terms(based_on=based_on)
+            )
+            assert page.status_code == 409
         assert len(sides.now(agreement_id).terms) == 1
 
     def test_accepting_an_overtaken_version_shows_the_agreement_as_it_stands(
@@ -302,11 +308,11 @@ class TestSigning:
         assert page.status_code == 409
         assert "already signed" in page.text
 
-    @pytest.mark.parametrize("number", ["", "x", "-1", "2", "9" * 40])
-    def test_no_other_version_can_be_signed(self, sides: Sides, number: str) -> None:
+    def test_no_other_version_can_be_signed(self, sides: Sides) -> None:
         agreement_id = sides.agreement(AgreementStatus.NEGOTIATED)
-        page = sides.asking.post(f"/agreements/{agreement_id}/sign", data={"number": number})
-        assert page.status_code in (409, 422)
+        for number in ("", "x", "-1", "2", "9" * 40):
+            page = sides.asking.post(f"/agreements/{agreement_id}/sign", data={"number": number})
+            assert page.status_code in (409, 422)
         assert sides.now(agreement_id).parties[0].signed_at is None
 
 
@@ -348,30 +354,26 @@ class TestFollowing:
         assert "Counted by hand" not in page
         assert "Counted by hand" in sides.giving.get(f"/agreements/{agreement_id}").text
 
-    @pytest.mark.parametrize(
-        ("form", "field"),
-        [
+    def test_a_value_that_cannot_be_is_refused_at_its_field(self, sides: Sides) -> None:
+        agreement_id = sides.agreement(AgreementStatus.ACTIVE, **FOLLOW_UP)
+        indicator = sides.now(agreement_id).indicators[0]
+        today = days(0).isoformat()
+        for form, field in (
             ({"on": "", "value": "5"}, "on"),
             ({"on": "31/12/2027", "value": "5"}, "on"),
             ({"on": days(1).isoformat(), "value": "5"}, "on"),
-            ({"on": days(0).isoformat(), "value": ""}, "value"),
-            ({"on": days(0).isoformat(), "value": "many"}, "value"),
-            ({"on": days(0).isoformat(), "value": "inf"}, "value"),
-            ({"on": days(0).isoformat(), "value": "1e300"}, "value"),
-        ],
-    )
-    def test_a_value_that_cannot_be_is_refused_at_its_field(
-        self, sides: Sides, form: dict[str, str], field: str
-    ) -> None:
-        agreement_id = sides.agreement(AgreementStatus.ACTIVE, **FOLLOW_UP)
-        indicator = sides.now(agreement_id).indicators[0]
-        page = sides.asking.post(
-            f"/agreements/{agreement_id}/indicators/{indicator.id}",
-            data={**form, "note": "What I saw"},
-        )
-        assert page.status_code == 422
-        assert f'id="{field}-problem"' in page.text
-        assert "What I saw" in page.text
+            ({"on": today, "value": ""}, "value"),
+            ({"on": today, "value": "many"}, "value"),
+            ({"on": today, "value": "inf"}, "value"),
+            ({"on": today, "value": "1e300"}, "value"),
+        ):
+            page = sides.asking.post(
+                f"/agreements/{agreement_id}/indicators/{indicator.id}",
+                data={**form, "note": "What I saw"},
+            )
+            assert page.status_code == 422, form
+            assert f'id="{field}-problem"' in page.text
+            assert "What I saw" in page.text
         assert sides.now(agreement_id).indicators[0].reports == []
 
     def test_completion_puts_the_report_into_the_register(self, sides: Sides, client) -> None:
@@ -442,20 +444,15 @@ class TestWhoSeesAndDoes:
             assert f"/agreements/{agreement_id}/accept" not in page.text
 
     @pytest.mark.parametrize(("role", "organisation"), STRANGERS)
-    @pytest.mark.parametrize(
-        "act",
-        [
-            "terms", "accept", "sign", "start", "complete", "terminate", "abandon",
-            "milestones/1", "indicators/1",
-        ],
-    )  # fmt: skip
     def test_strangers_can_do_nothing_to_a_signed_agreement(
-        self, sides: Sides, sign_in, role: Role, organisation: str, act: str
+        self, sides: Sides, sign_in, role: Role, organisation: str
     ) -> None:
         agreement_id = sides.agreement(AgreementStatus.SIGNED, **FOLLOW_UP)
         stranger = sign_in(role, organisation)
-        answer = stranger.post(f"/agreements/{agreement_id}/{act}", data={"reason": "x"})
-        assert answer.status_code == 403
+        acts = ("terms", "accept", "sign", "start", "complete", "terminate", "abandon")
+        for act in (*acts, "milestones/1", "indicators/1"):
+            answer = stranger.post(f"/agreements/{agreement_id}/{act}", data={"reason": "x"})
+            assert answer.status_code == 403, act
         assert sides.now(agreement_id).status == AgreementStatus.SIGNED
 
     @pytest.mark.parametrize(("role", "organisation"), STRANGERS)
@@ -606,16 +603,16 @@ def test_what_people_type_is_shown_as_text(sides: Sides) -> None:
         assert "{{ 7*7 }}" in page.text
 
 
-@pytest.mark.parametrize("language", ["es", "en", "pt", "fr"])
-def test_pages_render_in_every_language(sides: Sides, language: str) -> None:
+def test_pages_render_in_every_language(sides: Sides) -> None:
     agreement_id = sides.agreement(AgreementStatus.ACTIVE, **FOLLOW_UP)
-    sides.asking.post(f"/language/{language}")
-    for address in (
-        "/agreements",
-        f"/agreements/{agreement_id}",
-        f"/agreements/{agreement_id}/terminate",
-        f"/agreements/{agreement_id}/complete",
-    ):
-        page = sides.asking.get(address)
-        assert page.status_code == 200
-        assert f'<html lang="{language}">' in page.text
+    for language in LANGUAGES:
+        sides.asking.post(f"/language/{language}")
+        for address in (
+            "/agreements",
+            f"/agreements/{agreement_id}",
+            f"/agreements/{agreement_id}/terminate",
+            f"/agreements/{agreement_id}/complete",
+        ):
+            page = sides.asking.get(address)
+            assert page.status_code == 200
+            assert f'<html lang="{language}">' in page.text
