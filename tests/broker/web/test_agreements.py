@@ -139,6 +139,7 @@ class TestProposing:
             activities="Typed with care",
             **{
                 "milestones-0-title": "No day",
+                "milestones-0-due": "",
                 "milestones-2-title": "A day",
                 "milestones-2-due": days(30).isoformat(),
             },
