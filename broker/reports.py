@@ -63,6 +63,10 @@ BEST = 10
 """How many of the best matches and of the other lists the report's text shows."""
 
 
+MOST_MATCHES = 100
+"""No report lists more of the best matches; the page of its run has them all."""
+
+
 @dataclass(frozen=True)
 class PostLine:
     """A post as a report lists it; ``codes`` maps each facet to its codes with their labels."""
@@ -218,6 +222,7 @@ def match_report(
         The most rows of each list; all where none is given.
     """
     run = run or _newest_run(session)
+    most = MOST_MATCHES if listed is None else min(listed, MOST_MATCHES)
     market = Market.read(session, reference)
     lines = _Lines(reference, language)
     return MatchReport(
@@ -228,7 +233,7 @@ def match_report(
         standing=market.count({}),
         tables=tuple(market.table(facet, reference, language) for facet in FACETS),
         cross=market.cross(view or View(), reference, language),
-        best=lines.matches(session.scalars(run_pairs(run).limit(listed))) if run else (),
+        best=lines.matches(session.scalars(run_pairs(run).limit(most))) if run else (),
         unmet=lines.posts(session.scalars(unmet_needs(session, run).limit(listed))) if run else (),
         unused=lines.posts(session.scalars(unused_offers(session, run).limit(listed)))
         if run
@@ -337,8 +342,11 @@ interest_state: ColumnElement[Any] = case(
 """What became of an interest: in a match only the newest one, and none that was dismissed, waits."""
 
 
-def interests(state: str = "", *, subregion: str | None = None) -> Select[Interest]:
-    """A query for interests, newest first: all, or of one state, or in one subregion's needs."""
+def interests(
+    state: str = "", *, reason: str = "", subregion: str | None = None
+) -> Select[Interest]:
+    """A query for interests, newest first: all, or of one state, for one reason of refusal, or in
+    the needs of one subregion."""
     query = (
         select(Interest)
         .join(Match, Interest.match_id == Match.id)
@@ -346,6 +354,8 @@ def interests(state: str = "", *, subregion: str | None = None) -> Select[Intere
     )
     if state:
         query = query.where(interest_state == state)
+    if reason:
+        query = query.where(Interest.answer == "declined", Interest.answer_reason == reason)
     return query.order_by(Interest.created_at.desc(), Interest.id.desc()).options(
         selectinload(Interest.match).options(
             selectinload(Match.need).selectinload(Post.organisation),
@@ -548,17 +558,13 @@ class _Lines:
         self.language = language
 
     def post(self, post: Post) -> PostLine:
-        country = post.country_code if isinstance(post, Need) else post.organisation.country_code
-        place = self.reference.label("country", country, self.language)
-        if isinstance(post, Need) and not country:
-            place = self.reference.label("subregion", post.subregion, self.language)
         return PostLine(
             id=post.id,
             kind=post.kind,
             reference=post.reference,
             title=post.title_in(self.language),
             organisation=post.organisation.name(self.language),
-            place=place,
+            place=self._place(post),
             language=post.language,
             status=str(post.status),
             codes={
@@ -570,6 +576,22 @@ class _Lines:
                 )
             },
         )
+
+    def _place(self, post: Post) -> str:
+        """Where a need is; whom an offer serves."""
+        if isinstance(post, Need):
+            scheme, code = (
+                ("country", post.country_code)
+                if post.country_code
+                else ("subregion", post.subregion)
+            )
+            return self.reference.label(scheme, code, self.language)
+        served = [
+            self.reference.label(scheme, code, self.language)
+            for scheme in ("subregion", "country")
+            for code in post.codes(f"serves_{scheme}")
+        ]
+        return ", ".join([*served, *post.codes("serves_outside")])
 
     def posts(self, posts: Iterable[Post]) -> tuple[PostLine, ...]:
         return tuple(self.post(post) for post in posts)

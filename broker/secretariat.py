@@ -12,9 +12,10 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 from marshmallow import fields, validate
 from sqlalchemy import Select, String, cast, func, or_, select
-from sqlalchemy.orm import Session, selectin_polymorphic, selectinload
+from sqlalchemy.orm import Session, defer, selectin_polymorphic, selectinload
 
 from broker.accounts import create_user, find_organisation, grant_role, set_password
+from broker.messages import FIELD_PROBLEMS
 from broker.posts import WHOLE, publish_post, return_post
 from broker.reference import Reference
 from broker.reports import count, in_subregion, overdue_interests
@@ -82,7 +83,9 @@ class GrantSchema(Strict):
         required=True,
         validate=validate.OneOf([str(r) for r in GRANTABLE], error=_l("Choose one of the roles.")),
     )
-    organisation = fields.String(required=True)
+    organisation = fields.String(
+        required=True, validate=validate.Length(min=1, error=FIELD_PROBLEMS["required"])
+    )
     subregion = Code("subregion", allow_none=True, load_default=None)
 
 
@@ -404,3 +407,12 @@ def standing_of(session: Session, organisations: Iterable[Organisation]) -> dict
         )
         for id_ in ids
     }
+
+
+def find_runs() -> Select[MatchRun]:
+    """A query for the match runs, newest first, without the long lists of who took part."""
+    return (
+        select(MatchRun)
+        .order_by(MatchRun.id.desc())
+        .options(selectinload(MatchRun.by), defer(MatchRun.need_ids), defer(MatchRun.offer_ids))
+    )

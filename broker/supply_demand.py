@@ -30,6 +30,11 @@ LONG = 12
 """A taxonomy of more terms than this is read by what is asked for most, not in its own order."""
 
 
+def codes_of(facet: str, reference: Reference) -> list[str]:
+    """The codes of a facet: of kinds of support, those that are no modality of another."""
+    return reference.kinds() if facet == "support_kind" else list(reference.codes(facet))
+
+
 @dataclass(frozen=True)
 class Cell:
     """How many needs and offers there are of one thing, each counted once."""
@@ -106,7 +111,7 @@ class View:
             code = parameters.get(facet)
             if not code or facet in chosen.values():
                 continue
-            if code not in _codes(facet, reference):
+            if code not in codes_of(facet, reference):
                 problems[facet] = [("unknown_code", {"code": code[:60]})]
             narrowed[facet] = code
         if problems:
@@ -201,14 +206,14 @@ class Market:
                 reference.label(facet, code, language),
                 self.count({**narrowed, facet: code}),
             )
-            for code in _codes(facet, reference)
+            for code in codes_of(facet, reference)
         ]
 
 
 def posts_without(kind: str, facet: str, reference: Reference) -> Select[Post]:
     """A query for the posts on the exchange that carry no code of the facet."""
     model = CLASSES[kind]
-    every_code = _with(PostFilter(kind, open_only=True), facet, _codes(facet, reference))
+    every_code = _with(PostFilter(kind, open_only=True), facet, codes_of(facet, reference))
     return find_posts(PostFilter(kind, open_only=True)).where(model.id.not_in(_ids(every_code)))
 
 
@@ -217,18 +222,15 @@ def _with(filters: PostFilter, facet: str, codes: Iterable[str]) -> PostFilter:
     return replace(filters, **names)
 
 
-def _codes(facet: str, reference: Reference) -> list[str]:
-    return reference.kinds() if facet == "support_kind" else list(reference.codes(facet))
-
-
-def _ids(filters: PostFilter) -> Select[int]:
-    found = find_posts(filters).order_by(None).subquery()
-    return select(found.c.id)
+def _ids(filters: PostFilter) -> Select[Any]:
+    """A query for the ids alone of what :func:`broker.posts.find_posts` finds."""
+    condition: Any = find_posts(filters).whereclause
+    return select(CLASSES[filters.kind].id).where(condition)
 
 
 def _side(session: Session, kind: str, reference: Reference) -> Side:
     holders: dict[str, dict[str, set[int]]] = {
-        facet: {code: set() for code in _codes(facet, reference)} for facet in FACETS
+        facet: {code: set() for code in codes_of(facet, reference)} for facet in FACETS
     }
     on_exchange = PostFilter(kind, open_only=True)
     live = (Post.kind == kind, Post.status.in_(LIVE))
@@ -263,6 +265,6 @@ def _filled(rows: Iterable[CodeRow]) -> tuple[CodeRow, ...]:
 
 
 def _ordered(rows: Sequence[CodeRow], facet: str, reference: Reference) -> tuple[CodeRow, ...]:
-    if len(_codes(facet, reference)) <= LONG:
+    if len(codes_of(facet, reference)) <= LONG:
         return tuple(rows)
     return tuple(sorted(rows, key=lambda r: (-r.total.needs, -r.total.offers, r.label)))

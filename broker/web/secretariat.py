@@ -1,0 +1,493 @@
+"""The secretariat's pages: desk, review, accounts, match runs, the match report, audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from babel.dates import format_datetime
+from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
+from flask_babel import get_locale
+from flask_babel import gettext as _
+from sqlalchemy import Select
+from werkzeug.wrappers import Response
+
+from broker.accounts import find_organisation, set_active, set_trusted
+from broker.audit_trail import ACTION_NAMES, ENTITY_NAMES, EventFilter, changes_of, find_events
+from broker.explanations import BAND_NAMES, COMPONENT_NAMES
+from broker.messages import field_problems
+from broker.posts import get_post, seals_money, visible_content
+from broker.report_files import as_csv, as_json, as_xlsx
+from broker.reports import (
+    ANSWER_TIME,
+    BEST,
+    FACET_NAMES,
+    INTEREST_NAMES,
+    MatchReport,
+    agreements,
+    as_text,
+    commitments,
+    interests,
+    match_report,
+    overdue_interests,
+    posts_stating_money,
+    posts_stating_places,
+    run_pairs,
+    sealed_needs,
+    unmet_needs,
+    unused_offers,
+)
+from broker.runs import count_by_band, get_run, newest_run, run_matching
+from broker.schemas import Strict
+from broker.secretariat import (
+    GRANTABLE,
+    HINTS,
+    AccountSchema,
+    GrantSchema,
+    change_role,
+    find_organisations,
+    find_runs,
+    find_users,
+    get_user,
+    hints,
+    late_milestones,
+    lay_out_work,
+    open_account,
+    posts_to_review,
+    renew_password,
+    review_post,
+    scope_of,
+    standing_of,
+)
+from broker.supply_demand import FACETS, View, codes_of, posts_without
+from broker.web.access import MODERATORS, SECRETARIAT, allow, person
+from broker.web.forms import read_form
+from broker.web.presentation import PAGE_SIZE, choices, paginate, role_name
+from broker.web.reading import database, exchange, language, today
+from models import (
+    AgreementStatus,
+    AuditEvent,
+    InvalidInput,
+    MatchRun,
+    NotFound,
+    Organisation,
+    User,
+    utc_now,
+)
+
+pages = Blueprint("secretariat", __name__)
+
+
+@pages.context_processor
+def names() -> dict[str, Any]:
+    """Names of codes that only these pages show."""
+    return {
+        "FACET_NAMES": FACET_NAMES,
+        "INTEREST_NAMES": INTEREST_NAMES,
+        "BAND_NAMES": BAND_NAMES,
+        "COMPONENT_NAMES": COMPONENT_NAMES,
+        "ACTION_NAMES": ACTION_NAMES,
+        "ENTITY_NAMES": ENTITY_NAMES,
+        "HINTS": HINTS,
+        "ROLE_CHOICES": [(str(role), role_name(role)) for role in GRANTABLE],
+        "answer_days": ANSWER_TIME.days,
+        "facet_choices": facet_choices,
+        "event_address": event_address,
+    }
+
+
+def facet_choices(facet: str) -> list[tuple[str, str]]:
+    """``(code, label)`` of what a facet can be; kinds of support without their modalities."""
+    codes = set(codes_of(facet, exchange().reference))
+    return [(code, words) for code, words in choices(facet) if code in codes]
+
+
+def event_address(event: AuditEvent) -> str:
+    """The page of what an event is about; a match has none of its own."""
+    places: dict[str, tuple[str, dict[str, Any]]] = {
+        "need": ("posts.page", {"kind": "need", "post_id": event.entity_id}),
+        "offer": ("posts.page", {"kind": "offer", "post_id": event.entity_id}),
+        "agreement": ("agreements.show", {"agreement_id": event.entity_id}),
+        "user": ("secretariat.user", {"user_id": event.entity_id}),
+        "organisation": ("public.organisation", {"code": event.reference}),
+        "matchrun": ("secretariat.run", {"run_id": event.entity_id}),
+    }
+    if event.entity not in places:
+        return ""
+    endpoint, values = places[event.entity]
+    return url_for(endpoint, **values)
+
+
+@pages.app_template_filter("moment")
+def moment(value: datetime) -> str:
+    """A day with its hour, in UTC, in the reader's format."""
+    return f"{format_datetime(value, 'medium', locale=get_locale())} UTC"
+
+
+@pages.get("/secretariat")
+@allow(MODERATORS)
+def desk() -> str:
+    """What waits, and how the exchange stands."""
+    return render_template(
+        "secretariat/desk.html",
+        work=lay_out_work(database(), person(), today=today()),
+        report=_report(listed=0),
+    )
+
+
+@pages.get("/secretariat/queue")
+@allow(MODERATORS)
+def queue() -> str:
+    """Posts that wait for review, the longest waiting first."""
+    return _queue()
+
+
+def _queue(problems: Mapping[int, Any] | None = None) -> str:
+    by = person()
+    waiting = posts_to_review(database(), by)
+    return render_template(
+        "secretariat/queue.html",
+        waiting=len(waiting),
+        posts=[
+            (post, visible_content(post, by), seals_money(post, by), hints(post))
+            for post in waiting[:PAGE_SIZE]
+        ],
+        problems=problems or {},
+    )
+
+
+@pages.post("/secretariat/queue/<kind:kind>/<int:post_id>/publish")
+@allow(MODERATORS)
+def publish(kind: str, post_id: int) -> Response:
+    """Put a post on the exchange."""
+    _review(kind, post_id)
+    flash(_("The post is on the exchange."), "success")
+    return redirect(url_for("secretariat.queue"))
+
+
+@pages.post("/secretariat/queue/<kind:kind>/<int:post_id>/return")
+@allow(MODERATORS)
+def give_back(kind: str, post_id: int) -> Any:
+    """Return a post to its author with a comment."""
+    try:
+        _review(kind, post_id, request.form.get("comment", ""))
+    except InvalidInput as error:
+        return _queue({post_id: field_problems(error)}), 422
+    flash(_("The post is back with its author, with your comment."), "success")
+    return redirect(url_for("secretariat.queue"))
+
+
+def _review(kind: str, post_id: int, comment: str | None = None) -> None:
+    session, by = database(), person()
+    post = get_post(session, kind, post_id, by)
+    read = request.form.get("revision", "")
+    review_post(
+        session,
+        by,
+        post,
+        exchange().reference,
+        revision=int(read) if read.isdecimal() else -1,
+        today=today(),
+        comment=comment,
+    )
+
+
+@pages.get("/secretariat/milestones")
+@allow(MODERATORS)
+def milestones() -> str:
+    """Milestones of agreements in force that should have been reached by now."""
+    late = late_milestones(today(), subregion=scope_of(person()))
+    return render_template("secretariat/milestones.html", page=paginate(database(), late))
+
+
+@pages.get("/secretariat/users")
+@allow(SECRETARIAT)
+def users() -> str:
+    """Every account, with search."""
+    text, role = request.args.get("q", "")[:200], _one_of("role", GRANTABLE)
+    found = paginate(database(), find_users(person(), text, role))
+    return render_template("secretariat/users.html", page=found, text=text, role=role)
+
+
+@pages.route("/secretariat/users/new", methods=["GET", "POST"])
+@allow(SECRETARIAT)
+def new_user() -> Any:
+    """Open an account; its password is shown this once."""
+    data, problems = {"language": language(), **_typed(AccountSchema)}, {}
+    if request.method == "POST":
+        try:
+            user, password = open_account(database(), person(), data, exchange().reference)
+        except InvalidInput as error:
+            problems = field_problems(error)
+        else:
+            return _told_once(user, password)
+    page = render_template(
+        "secretariat/new_user.html",
+        typed=data,
+        problems=problems,
+        organisations=_organisation_choices(),
+    )
+    return page, (422 if problems else 200)
+
+
+@pages.get("/secretariat/users/<int:user_id>")
+@allow(SECRETARIAT)
+def user(user_id: int) -> str:
+    """One account, and what can be done with it."""
+    return _user(get_user(database(), user_id, person()))
+
+
+def _user(found: User, typed: Any = None, problems: Mapping[str, Any] | None = None) -> str:
+    present = {
+        "role": str(found.role),
+        "organisation": found.organisation.code,
+        "subregion": found.subregion,
+    }
+    return render_template(
+        "secretariat/user.html",
+        user=found,
+        typed=typed or present,
+        problems=problems or {},
+        organisations=_organisation_choices(),
+    )
+
+
+@pages.post("/secretariat/users/<int:user_id>/role")
+@allow(SECRETARIAT)
+def grant(user_id: int) -> Any:
+    """Give an account another role or organisation."""
+    found, data = get_user(database(), user_id, person()), _typed(GrantSchema)
+    try:
+        change_role(database(), person(), found, data, exchange().reference)
+    except InvalidInput as error:
+        return _user(found, data, field_problems(error)), 422
+    flash(_("The role is granted."), "success")
+    return redirect(url_for("secretariat.user", user_id=user_id))
+
+
+@pages.post("/secretariat/users/<int:user_id>/active")
+@allow(SECRETARIAT)
+def open_or_close(user_id: int) -> Response:
+    """Close an account, or open it again."""
+    found = get_user(database(), user_id, person())
+    set_active(database(), person(), found, request.form.get("active") == "true")
+    flash(_("The account is open.") if found.active else _("The account is closed."), "success")
+    return redirect(url_for("secretariat.user", user_id=user_id))
+
+
+@pages.post("/secretariat/users/<int:user_id>/password")
+@allow(SECRETARIAT)
+def password(user_id: int) -> Response:
+    """Make a new password for somebody who has lost hers."""
+    found = get_user(database(), user_id, person())
+    return _told_once(found, renew_password(database(), person(), found))
+
+
+def _told_once(found: User, password: str) -> Response:
+    page = make_response(
+        render_template("secretariat/password.html", user=found, password=password)
+    )
+    page.headers["Cache-Control"] = "no-store"
+    return page
+
+
+def _organisation_choices() -> list[tuple[str, str]]:
+    found = database().scalars(find_organisations())
+    pairs = [(o.code, o.name(language())) for o in found]
+    return sorted(pairs, key=lambda pair: pair[1].casefold())
+
+
+@pages.get("/secretariat/organisations")
+@allow(SECRETARIAT)
+def organisations() -> str:
+    """Every organisation, with search, and what it has on the exchange."""
+    text, kind = request.args.get("q", "")[:200], _code_of("organisation_kind", "kind")
+    page = paginate(database(), find_organisations(text, kind))
+    standing = standing_of(database(), page.rows)
+    return render_template(
+        "secretariat/organisations.html", page=page, standing=standing, text=text, kind=kind
+    )
+
+
+@pages.post("/secretariat/organisations/<code>/trust")
+@allow(SECRETARIAT)
+def trust(code: str) -> Response:
+    """Say whether an organisation's posts go on the exchange without waiting for review."""
+    found: Organisation = find_organisation(database(), code)
+    set_trusted(database(), person(), found, request.form.get("trusted") == "true")
+    flash(
+        _("Its posts now go on the exchange at once.")
+        if found.trusted
+        else _("Its posts are now reviewed before they go on the exchange."),
+        "success",
+    )
+    return redirect(url_for("secretariat.organisations", q=code))
+
+
+@pages.get("/secretariat/runs")
+@allow(MODERATORS)
+def runs() -> str:
+    """The match runs, newest first."""
+    return render_template("secretariat/runs.html", page=paginate(database(), find_runs()))
+
+
+@pages.post("/secretariat/runs")
+@allow(SECRETARIAT)
+def run_now() -> Response:
+    """Match the whole book now."""
+    made = run_matching(exchange(), database(), person())
+    flash(_("Matching has run. It found %(count)s matches.", count=made.matches), "success")
+    return redirect(url_for("secretariat.run", run_id=made.id))
+
+
+@pages.get("/secretariat/runs/<int:run_id>")
+@allow(MODERATORS)
+def run(run_id: int) -> str:
+    """A match run: what made it, and its matches, best first."""
+    found, band = get_run(database(), run_id), _one_of("band", BAND_NAMES)
+    return render_template(
+        "secretariat/run.html",
+        run=found,
+        band=band,
+        bands=count_by_band(database(), found),
+        page=paginate(database(), run_pairs(found, band)),
+    )
+
+
+@pages.get("/secretariat/report")
+@allow(MODERATORS)
+def report() -> str:
+    """The match report, each number with a link to the rows that make it."""
+    return render_template("secretariat/report.html", report=_report(listed=BEST), facets=FACETS)
+
+
+def _report(listed: int | None = None) -> MatchReport:
+    return match_report(
+        database(),
+        exchange().reference,
+        run=get_run(database(), int(asked)) if (asked := _run_asked()) else None,
+        language=language(),
+        view=View.read(request.args, exchange().reference),
+        subregion=scope_of(person()),
+        listed=listed,
+    )
+
+
+FILES: dict[str, tuple[str, Callable[..., str | bytes]]] = {
+    "csv": ("text/csv; charset=utf-8", as_csv),
+    "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", as_xlsx),
+    "json": ("application/json", as_json),
+    "txt": ("text/plain; charset=utf-8", as_text),
+}
+"""Ending of the report's file → its media type, and what writes it."""
+
+
+@pages.get("/secretariat/report.<any(csv, xlsx, json, txt):ending>")
+@allow(MODERATORS)
+def report_file(ending: str) -> Response:
+    """The match report as a file, with the rows of every list."""
+    media, write = FILES[ending]
+    response = make_response(write(_report(), language()))
+    response.headers["Content-Type"] = media
+    name = f"match-report-{today().isoformat()}.{ending}"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+@pages.get("/secretariat/report/<name>")
+@allow(MODERATORS)
+def report_rows(name: str) -> str:
+    """The rows that make one of the report's numbers."""
+    if name not in ROWS:
+        raise NotFound("no_such_page")
+    page = paginate(database(), ROWS[name]())
+    return render_template("secretariat/rows.html", name=name, page=page)
+
+
+def _interests() -> Select[Any]:
+    state, scope = _one_of("state", (*INTEREST_NAMES, "overdue")), scope_of(person())
+    if state == "overdue":
+        return overdue_interests(utc_now(), subregion=scope)
+    return interests(state, reason=_code_of("dismissal_reason", "reason"), subregion=scope)
+
+
+def _agreements() -> Select[Any]:
+    status = _one_of("status", [str(s) for s in AgreementStatus])
+    return agreements(status, subregion=scope_of(person()))
+
+
+def _without() -> Select[Any]:
+    kind, facet = _one_of("kind", KINDS) or "need", _one_of("facet", FACETS) or "theme"
+    return posts_without(kind, facet, exchange().reference)
+
+
+def _stating() -> Select[Any]:
+    kind, currency = _one_of("kind", KINDS) or "need", _code_of("currency", "currency")
+    return posts_stating_money(kind, currency) if currency else posts_stating_places(kind)
+
+
+def _commitments() -> Select[Any]:
+    return commitments(_code_of("currency", "currency") or None, subregion=scope_of(person()))
+
+
+ROWS: dict[str, Callable[[], Select[Any]]] = {
+    "unmet": lambda: unmet_needs(database(), _run()),
+    "unused": lambda: unused_offers(database(), _run()),
+    "interests": _interests,
+    "agreements": _agreements,
+    "without": _without,
+    "stating": _stating,
+    "sealed": sealed_needs,
+    "commitments": _commitments,
+}
+"""Name of a list within the report → the query for its rows."""
+
+KINDS = ("need", "offer")
+
+
+def _run() -> MatchRun:
+    asked = _run_asked()
+    return get_run(database(), int(asked)) if asked else newest_run(database())
+
+
+def _run_asked() -> str:
+    asked = request.args.get("run", "")
+    if asked and not (asked.isdecimal() and len(asked) < 10):
+        raise NotFound("no_such_run", id=asked[:20])
+    return asked
+
+
+def _one_of(parameter: str, codes: Any) -> str:
+    """The parameter's value; one that is none of ``codes`` leads nowhere."""
+    value = request.args.get(parameter, "")
+    if value and value not in codes:
+        raise NotFound("no_such_page")
+    return value
+
+
+def _code_of(scheme: str, parameter: str) -> str:
+    return _one_of(parameter, set(exchange().reference.codes(scheme)))
+
+
+def _typed(schema: type[Strict]) -> dict[str, Any]:
+    return read_form(request.form, schema)
+
+
+@pages.get("/secretariat/audit")
+@allow(SECRETARIAT)
+def audit() -> str:
+    """Everything that was done: by whom, when, and what it changed."""
+    filters = EventFilter(
+        action=_one_of("action", ACTION_NAMES),
+        entity=_one_of("entity", ENTITY_NAMES),
+        person=request.args.get("person", "")[:200].strip(),
+        reference=request.args.get("reference", "")[:80].strip(),
+    )
+    page = paginate(database(), find_events(filters, person()))
+    return render_template(
+        "secretariat/audit.html",
+        page=page,
+        filters=filters,
+        changes=changes_of(database(), page.rows),
+    )
