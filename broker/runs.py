@@ -148,4 +148,4 @@ def count_by_band(session: Session, run: MatchRun) -> dict[str, int]:
     rows = session.execute(
         select(RunPair.band, func.count()).where(RunPair.run_id == run.id).group_by(RunPair.band)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())

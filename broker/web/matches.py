@@ -31,7 +31,7 @@ from broker.matches import Matches, examine, excluded_offers, find_counterpart, 
 from broker.messages import field_problems
 from broker.posts import get_post
 from broker.schemas import AnswerSchema, DismissalSchema, InterestSchema, load
-from broker.web.access import SIGNED_IN, allow, person
+from broker.web.access import POSTERS, SIGNED_IN, allow, person
 from broker.web.forms import read_form
 from broker.web.reading import database, exchange, language, today
 from matching import Change, Contribution, Explanation, RuleFailure
@@ -133,7 +133,7 @@ def _pair(
 
 
 @pages.post("/matches/<int:need_id>/<int:offer_id>/interest")
-@allow(SIGNED_IN)
+@allow(POSTERS)
 def interest(need_id: int, offer_id: int) -> Any:
     """Say that one's side wants this match."""
     session, need, offer = _both(need_id, offer_id)
@@ -148,7 +148,7 @@ def interest(need_id: int, offer_id: int) -> Any:
 
 
 @pages.post("/matches/<int:need_id>/<int:offer_id>/answer")
-@allow(SIGNED_IN)
+@allow(POSTERS)
 def answer(need_id: int, offer_id: int) -> Any:
     """Accept or decline the other side's interest."""
     session, need, offer = _both(need_id, offer_id)
@@ -167,7 +167,7 @@ def answer(need_id: int, offer_id: int) -> Any:
 
 
 @pages.post("/matches/<int:need_id>/<int:offer_id>/dismiss")
-@allow(SIGNED_IN)
+@allow(POSTERS)
 def dismiss(need_id: int, offer_id: int) -> Any:
     """Take the match out of one's list, with the reason."""
     session, need, offer = _both(need_id, offer_id)
@@ -182,7 +182,7 @@ def dismiss(need_id: int, offer_id: int) -> Any:
 
 
 @pages.post("/matches/<int:need_id>/<int:offer_id>/restore")
-@allow(SIGNED_IN)
+@allow(POSTERS)
 def restore(need_id: int, offer_id: int) -> Any:
     """Bring a dismissed or declined match back."""
     session, need, offer = _both(need_id, offer_id)

@@ -1,0 +1,170 @@
+"""Every address, as every role, held against a table: what is not listed opens for nobody."""
+
+import pytest
+
+from models import Role
+
+PUBLIC, FOCAL, PROVIDER, FORCE, COORDINATOR, SECRETARIAT = (
+    Role.PUBLIC,
+    Role.FOCAL_POINT,
+    Role.PROVIDER,
+    Role.TASK_FORCE,
+    Role.COORDINATOR,
+    Role.SECRETARIAT,
+)
+EVERYBODY = set(Role)
+SIGNED_IN = EVERYBODY - {PUBLIC}
+POSTERS = {FOCAL, PROVIDER, FORCE, COORDINATOR}
+MODERATORS = {COORDINATOR, SECRETARIAT}
+OFFICE = {SECRETARIAT}
+
+TABLE = {
+    "static": EVERYBODY,
+    "bootstrap.static": EVERYBODY,
+    "public.home": EVERYBODY,
+    "public.about": EVERYBODY,
+    "public.organisation": EVERYBODY,
+    "account.sign_in": EVERYBODY,
+    "account.choose_language": EVERYBODY,
+    "account.sign_out": SIGNED_IN,
+    "account.profile": SIGNED_IN,
+    "posts.needs": EVERYBODY,
+    "posts.offers": EVERYBODY,
+    "posts.page": EVERYBODY,
+    "posts.version": EVERYBODY,
+    "posts.mine": SIGNED_IN,
+    "posts.own": POSTERS,
+    "posts.new": POSTERS,
+    "posts.edit": POSTERS,
+    "posts.submit": POSTERS,
+    "posts.withdraw": POSTERS | OFFICE,
+    "posts.reopen": POSTERS,
+    "posts.renew": POSTERS,
+    "posts.copy": POSTERS,
+    "matches.of_need": SIGNED_IN,
+    "matches.of_offer": SIGNED_IN,
+    "matches.pair": SIGNED_IN,
+    "matches.excluded": SIGNED_IN,
+    "matches.why_not_need": SIGNED_IN,
+    "matches.why_not_offer": SIGNED_IN,
+    "matches.interest": POSTERS,
+    "matches.answer": POSTERS,
+    "matches.dismiss": POSTERS,
+    "matches.restore": POSTERS,
+    "agreements.register": EVERYBODY,
+    "agreements.show": EVERYBODY,
+    "agreements.propose": POSTERS,
+    "agreements.terms": POSTERS,
+    "agreements.accept": POSTERS,
+    "agreements.sign": POSTERS,
+    "agreements.start": POSTERS,
+    "agreements.complete": POSTERS,
+    "agreements.terminate": POSTERS,
+    "agreements.abandon": POSTERS,
+    "agreements.milestone": POSTERS,
+    "agreements.indicator": POSTERS,
+    "secretariat.desk": MODERATORS,
+    "secretariat.queue": MODERATORS,
+    "secretariat.publish": MODERATORS,
+    "secretariat.give_back": MODERATORS,
+    "secretariat.milestones": MODERATORS,
+    "secretariat.runs": MODERATORS,
+    "secretariat.run": MODERATORS,
+    "secretariat.report": MODERATORS,
+    "secretariat.report_file": MODERATORS,
+    "secretariat.report_rows": MODERATORS,
+    "secretariat.run_now": OFFICE,
+    "secretariat.users": OFFICE,
+    "secretariat.new_user": OFFICE,
+    "secretariat.user": OFFICE,
+    "secretariat.grant": OFFICE,
+    "secretariat.open_or_close": OFFICE,
+    "secretariat.password": OFFICE,
+    "secretariat.organisations": OFFICE,
+    "secretariat.trust": OFFICE,
+    "secretariat.audit": OFFICE,
+}
+"""Endpoint → the roles for which it opens."""
+
+LEAVES = {"account.sign_out", "secretariat.run_now"}
+"""Endpoints that the walk does not call: they would end the session, or take long."""
+
+
+def test_every_endpoint_stands_in_the_table_and_nothing_else(app):
+    assert {rule.endpoint for rule in app.url_map.iter_rules()} == set(TABLE)
+
+
+def _addresses(app):
+    """Every address with numbers that do not exist, by every method that it takes."""
+    values = {"code": "none", "filename": "broker.css", "ending": "csv", "name": "x"}
+    adapter = app.url_map.bind("localhost")
+    found = set()
+    for rule in app.url_map.iter_rules():
+        for kind in ("need", "offer"):
+            given = {name: {**values, "kind": kind}.get(name, 999_999) for name in rule.arguments}
+            path = adapter.build(rule.endpoint, given)
+            methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}
+            found |= {(rule.endpoint, method, path) for method in methods}
+    return sorted(found)
+
+
+def _opens_for(endpoint, path):
+    """The roles for which an address opens: who starts a post depends on its kind."""
+    if endpoint != "posts.new":
+        return TABLE[endpoint]
+    return {FOCAL, COORDINATOR} if path.startswith("/needs") else {FOCAL, PROVIDER, FORCE}
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_each_role_opens_what_the_table_says_and_nothing_more(app, client, sign_in, role):
+    organisation = {PROVIDER: "eclac", FORCE: "tf-procurement", SECRETARIAT: "unep-rolac"}
+    facts = {"subregion": "andean"} if role == COORDINATOR else {}
+    reader = client if role == PUBLIC else sign_in(role, organisation.get(role, "gov-pe"), **facts)
+    walked = 0
+    for endpoint, method, path in _addresses(app):
+        if endpoint in LEAVES and role in _opens_for(endpoint, path):
+            continue
+        answer = reader.open(path, method=method, headers={"Accept": "text/html"}, buffered=True)
+        where = f"{role}: {method} {path} → {answer.status}"
+        refused = answer.status_code in (401, 403) or "/sign-in" in answer.headers.get(
+            "Location", ""
+        )
+        if role in _opens_for(endpoint, path):
+            # A sign-in without a password is refused for what it is, not for who asks.
+            assert not refused or (endpoint, method) == ("account.sign_in", "POST"), where
+            assert answer.status_code < 500, where
+        else:
+            assert refused, where
+        walked += 1
+    assert walked > 60
+
+
+def test_a_view_that_names_nobody_opens_for_nobody(app, client, sign_in):
+    app.add_url_rule("/forgotten", "forgotten", lambda: "forgotten words")
+    for reader in (client, sign_in(SECRETARIAT, "unep-rolac")):
+        answer = reader.get("/forgotten")
+        assert b"forgotten words" not in answer.data
+        assert answer.status_code in (302, 403)
+
+
+def test_every_form_is_refused_without_its_token(exchange):
+    from broker.web import create_app
+
+    app = create_app(exchange=exchange)
+    with app.test_client() as client:
+        for endpoint, method, path in _addresses(app):
+            if method != "POST" or PUBLIC not in TABLE[endpoint]:
+                continue
+            assert client.post(path).status_code == 400, path
+
+
+def test_pages_send_the_headers_that_keep_browsers_safe(client):
+    headers = client.get("/").headers
+    assert "default-src 'self'" in headers["Content-Security-Policy"]
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "SAMEORIGIN"
+    cookies = client.get("/sign-in").headers.getlist("Set-Cookie")
+    kept = next(cookie for cookie in cookies if cookie.startswith("session="))
+    assert "HttpOnly" in kept
+    assert "SameSite=Lax" in kept
