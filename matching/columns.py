@@ -26,8 +26,25 @@ NEVER = 2**30
 NOT_SERVED = 65_535
 """Reach of an offer at a place that it does not serve."""
 
-SETS = ("themes", "ilac_areas", "support_kinds", "modalities", "programmes")
-"""Facets that are compared as sets of terms."""
+SETS: Mapping[str, tuple[str, str, str]] = {
+    "themes": ("themes", "themes", "themes"),
+    "ilac_areas": ("ilac_areas", "ilac_areas", "ilac_areas"),
+    "support_kinds": ("support_kinds", "support_kinds", "support_kinds"),
+    "modalities": ("modalities", "modalities", "modalities"),
+    "programmes": ("programmes", "programmes", "programmes"),
+    "experience_themes": ("themes", "themes", "experience_themes"),
+}
+"""Parts that compare sets: their terms in the taxonomy, the need's field and the offer's."""
+
+
+def set_spans(taxonomy: Taxonomy) -> dict[str, slice]:
+    """Where the terms of each part of ``SETS`` lie in the columns ``terms`` and ``near``."""
+    spans, start = {}, 0
+    for part, (terms, _, _) in SETS.items():
+        stop = start + len(getattr(taxonomy, terms))
+        spans[part] = slice(start, stop)
+        start = stop
+    return spans
 
 
 class Columns:
@@ -37,6 +54,8 @@ class Columns:
     ----------
     kinds
         Column → dtype and width; width 0 makes a column of one number a row.
+    spans
+        See ``set_spans``.
     capacity
         Rows for which there is room at first.
 
@@ -45,22 +64,17 @@ class Columns:
     Room doubles when it runs out, so that adding n posts costs O(n).
     """
 
-    def __init__(self, kinds: Mapping[str, tuple[Any, int]], capacity: int = 64) -> None:
+    def __init__(
+        self,
+        kinds: Mapping[str, tuple[Any, int]],
+        spans: Mapping[str, slice],
+        capacity: int = 64,
+    ) -> None:
+        self.spans = spans
         self._arrays: dict[str, Array] = {
             name: np.zeros((capacity, width) if width else capacity, dtype)
             for name, (dtype, width) in kinds.items()
         }
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        return tuple(self._arrays)
-
-    @classmethod
-    def _of(cls, arrays: dict[str, Array]) -> "Columns":
-        columns = cls({})
-        columns._arrays = arrays
-        return columns
 
     def __getitem__(self, name: str) -> Array:
         return self._arrays[name]
@@ -79,20 +93,31 @@ class Columns:
 
     def take(self, rows: Rows | slice) -> "Columns":
         """Copy (rows given by number) or view (a slice) some rows."""
-        return self._of({name: array[rows] for name, array in self._arrays.items()})
+        taken = Columns({}, self.spans)
+        taken._arrays = {name: array[rows] for name, array in self._arrays.items()}
+        return taken
 
+    def terms(self, part: str) -> Array:
+        """Flags of the terms stated in a part of ``SETS``, (n, t) uint8."""
+        return self["terms"][:, self.spans[part]]
 
-def _set_columns(name: str, size: int) -> dict[str, tuple[Any, int]]:
-    """Flags of the terms stated, their number, and how near each term is to the nearest of them."""
-    return {
-        name: (np.bool_, size),
-        f"{name}_count": (np.int64, 0),
-        f"{name}_near": (np.uint8, size),
-    }
+    def near(self, part: str) -> Array:
+        """How near each term is to the nearest one stated, (n, t) uint8, in quarters."""
+        return self["near"][:, self.spans[part]]
+
+    def count(self, part: str) -> Array:
+        """Number of terms stated in a part of ``SETS``, (n,)."""
+        return self["counts"][:, list(SETS).index(part)]
+
+    def masks(self, part: str) -> Rows:
+        """Terms stated in a part of ``SETS`` as bits, (n,), 0 where it is open."""
+        flags = self.terms(part)
+        return np.asarray(flags @ (1 << np.arange(flags.shape[1], dtype=np.int64)))
 
 
 def _common_columns(taxonomy: Taxonomy, width: int, form: int) -> dict[str, tuple[Any, int]]:
-    kinds: dict[str, tuple[Any, int]] = {
+    width_of_sets = max(span.stop for span in set_spans(taxonomy).values())
+    return {
         "id": (np.int64, 0),
         "live": (np.bool_, 0),
         "organisation": (np.int64, 0),
@@ -107,11 +132,11 @@ def _common_columns(taxonomy: Taxonomy, width: int, form: int) -> dict[str, tupl
         "languages_stated": (np.bool_, 0),
         "text": (np.float32, width),
         "text_stated": (np.bool_, 0),
+        "terms": (np.uint8, width_of_sets),
+        "near": (np.uint8, width_of_sets),
+        "counts": (np.int16, len(SETS)),
         "form": (np.float32, form),
     }
-    for name in SETS:
-        kinds |= _set_columns(name, len(getattr(taxonomy, name)))
-    return kinds
 
 
 def need_columns(taxonomy: Taxonomy, width: int, form: int) -> Columns:
@@ -125,7 +150,8 @@ def need_columns(taxonomy: Taxonomy, width: int, form: int) -> Columns:
             "wanted": (np.float64, 0),
             "money_most": (np.float64, 0),
             "places": (np.float64, 0),
-        }
+        },
+        set_spans(taxonomy),
     )
 
 
@@ -138,7 +164,6 @@ def offer_columns(taxonomy: Taxonomy, width: int, form: int) -> Columns:
     places = len(taxonomy.places) + 1
     return Columns(
         _common_columns(taxonomy, width, form)
-        | _set_columns("experience_themes", len(taxonomy.themes))
         | {
             "reach": (np.uint16, places),
             "states_place": (np.bool_, 0),
@@ -154,16 +179,24 @@ def offer_columns(taxonomy: Taxonomy, width: int, form: int) -> Columns:
             "grant_least": (np.float64, 0),
             "places": (np.float64, 0),
             "place_points": (np.float32, places),
-        }
+        },
+        set_spans(taxonomy),
     )
 
 
-def _write_set(columns: Columns, row: int, name: str, stated: frozenset[str], terms: Terms) -> None:
-    positions = [terms.position[code] for code in stated]
-    columns[name][row] = False
-    columns[name][row, positions] = True
-    columns[f"{name}_count"][row] = len(positions)
-    columns[f"{name}_near"][row] = terms.closeness[positions].max(axis=0) if positions else 0
+def _write_sets(columns: Columns, row: int, post: Post, side: int, taxonomy: Taxonomy) -> None:
+    """Write the sets of a need (`side` 1) or an offer (2): see ``SETS``."""
+    columns["terms"][row] = 0
+    columns["near"][row] = 0
+    for number, (part, names) in enumerate(SETS.items()):
+        terms: Terms = getattr(taxonomy, names[0])
+        positions = [terms.position[code] for code in getattr(post, names[side])]
+        columns["counts"][row, number] = len(positions)
+        if positions:
+            start = columns.spans[part].start
+            columns["terms"][row, [start + position for position in positions]] = 1
+            nearest = terms.closeness[positions].max(axis=0)
+            columns["near"][row, columns.spans[part]] = nearest
 
 
 def _write_flags(array: Array, row: int, stated: frozenset[str], codes: Sequence[str]) -> None:
@@ -200,8 +233,6 @@ def _write_common(
     columns["languages_stated"][row] = bool(post.languages)
     columns["text"][row] = text
     columns["text_stated"][row] = bool(text.any())
-    for name in SETS:
-        _write_set(columns, row, name, getattr(post, name), getattr(taxonomy, name))
 
 
 def write_need(
@@ -209,6 +240,7 @@ def write_need(
 ) -> None:
     """Write a need into a row; `text` is its vector on the grid, (width,) float32."""
     _write_common(columns, row, need, text, taxonomy)
+    _write_sets(columns, row, need, 1, taxonomy)
     columns["closes"][row] = _ordinal(need.closes, NEVER)
     columns["place"][row] = _position(need.place(), taxonomy.places)
     columns["country"][row] = _position(need.country, taxonomy.places)
@@ -225,6 +257,7 @@ def write_offer(
 ) -> None:
     """Write an offer into a row; `text` is its vector on the grid, (width,) float32."""
     _write_common(columns, row, offer, text, taxonomy)
+    _write_sets(columns, row, offer, 2, taxonomy)
     columns["closes"][row] = _ordinal(offer.closes, NEVER)
     columns["opens"][row] = _ordinal(offer.opens, 0)
     columns["reach"][row] = _reaches(offer, taxonomy)
@@ -245,7 +278,6 @@ def write_offer(
     columns["available"][row] = _amount(offer.money_available())
     columns["grant_least"][row] = offer.smallest_grant()
     columns["places"][row] = _amount(offer.places_available())
-    _write_set(columns, row, "experience_themes", offer.experience_themes, taxonomy.themes)
 
 
 def _reaches(offer: OfferProfile, taxonomy: Taxonomy) -> list[int]:

@@ -57,6 +57,7 @@ class Forms:
         sets = sum(2 * len(getattr(self.taxonomy, name)) + 1 for name in LINEAR_SETS)
         whole = 2 ** len(self.taxonomy.support_kinds) + 2 ** len(self.taxonomy.languages)
         single = len(self.taxonomy.dimensions) + len(self.taxonomy.horizons) + 2
+        single += len(self.taxonomy.organisation_kinds) + 1
         return int(sets + whole + single + len(OVERLAPS) + 1)
 
     def of_needs(self, needs: Columns) -> Vector:
@@ -65,20 +66,22 @@ class Forms:
         silent = np.zeros(count)
         blocks: list[np.ndarray] = []
         for name in LINEAR_SETS:
-            stated = needs[f"{name}_count"] > 0
-            share = 1 / np.maximum(needs[f"{name}_count"], 1)
+            stated = needs.count(name) > 0
+            share = 1 / np.maximum(needs.count(name), 1)
             blocks += [
-                needs[name] * share[:, None],
-                needs[f"{name}_near"] / SAME,
+                needs.terms(name) * share[:, None],
+                needs.near(name) / SAME,
                 stated[:, None],
             ]
             silent += ~stated * self.neutral(name)
             if name == "themes":
                 silent += ~stated * self.neutral("experience_themes")
-        blocks.append(_one_of(_mask(needs["support_kinds"]), 2 ** len(self.taxonomy.support_kinds)))
+        blocks.append(_one_of(needs.masks("support_kinds"), 2 ** len(self.taxonomy.support_kinds)))
         blocks.append(_one_of(_mask(needs["languages"]), 2 ** len(self.taxonomy.languages)))
         blocks.append(_one_of(needs["dimension"] + 1, len(self.taxonomy.dimensions) + 1))
         blocks.append(_one_of(needs["horizon"] + 1, len(self.taxonomy.horizons) + 1))
+        asking = len(self.taxonomy.organisation_kinds) + 1
+        blocks.append(_one_of(needs["organisation_kind"] + 1, asking))
         for name, stated in self.overlap_stated(needs, "wanted").items():
             blocks.append(stated[:, None])
             silent += ~stated * self.neutral(name)
@@ -90,15 +93,18 @@ class Forms:
         count = len(offers)
         blocks: list[np.ndarray] = []
         for name in LINEAR_SETS:
-            near, flags, open_ = self._set_form(offers, name, name)
+            near, flags, open_ = self._set_form(offers, name)
             if name == "themes":
-                more = self._set_form(offers, "experience_themes", "experience_themes")
+                more = self._set_form(offers, "experience_themes")
                 near, flags, open_ = near + more[0], flags + more[1], open_ + more[2]
             blocks += [near, flags, open_[:, None]]
         blocks.append(self._kinds_form(offers))
         blocks.append(self._languages_form(offers))
         blocks.append(self._dimension_form(offers))
         blocks.append(self._horizon_form(offers))
+        refused = offers["kinds_restricted"][:, None] & ~offers["kinds_served"]
+        blocks.append(np.zeros((count, 1)))
+        blocks.append(refused * BARRED)
         blocks.extend(
             (~stated * self.neutral(name))[:, None]
             for name, stated in self.overlap_stated(offers, "available").items()
@@ -142,13 +148,11 @@ class Forms:
             "places": ~np.isnan(columns["places"]),
         }
 
-    def _set_form(
-        self, offers: Columns, name: str, part: str
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        count = offers[f"{name}_count"]
+    def _set_form(self, offers: Columns, part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        count = offers.count(part)
         points = self.points(part)
-        near = offers[f"{name}_near"] * (points * COVERAGE / SAME)
-        flags = offers[name] * (points * FOCUS / np.maximum(count, 1))[:, None]
+        near = offers.near(part) * (points * COVERAGE / SAME)
+        flags = offers.terms(part) * (points * FOCUS / np.maximum(count, 1))[:, None]
         return near, flags, (count == 0) * self.neutral(part)
 
     def _kinds_form(self, offers: Columns) -> np.ndarray:
@@ -162,7 +166,7 @@ class Forms:
         table = points * (COVERAGE * common / counts[:, None] + FOCUS * common / counts[None, :])
         table[common == 0] = BARRED
         table[0, :] = table[:, 0] = self.neutral("support_kinds")
-        return np.asarray(table.T[_mask(offers["support_kinds"])])
+        return np.asarray(table.T[offers.masks("support_kinds")])
 
     def _languages_form(self, offers: Columns) -> np.ndarray:
         masks = np.arange(2 ** len(self.taxonomy.languages))

@@ -4,32 +4,35 @@ A ``Plan`` is a frozen picture of the book on one day. Its blocks are scored one
 here or by workers elsewhere; each gives the same rows wherever and in whatever order it is scored,
 so a run can be interrupted, resumed, spread over machines and repeated to the byte.
 
-How a block is scored: offers lie sorted by the subregions that they reach and the kinds of support
-that they give, so that most pairs that cannot be are never looked at. What remains is one matrix
-product for facets (``forms``) and one, exact, for the texts, plus what is added element by element.
-The k-th largest of a few hundred group maxima bounds the k-th best offer from below; the some 21
-offers a need above that bound are scored in full (``pairs``), and the k best of them are exact.
+How a block is scored: its needs are of one place or subregion and ask for the same kinds of
+support, so that only offers that reach them and give those are looked at. For these there is one
+matrix product for facets (``forms``) and one, exact, for the texts, plus what is added element by
+element. The k-th largest of a few hundred group maxima bounds the k-th best offer from below; the
+some 21 offers a need above that bound are scored in full (``pairs``), and the k best are exact.
 """
 
 import os
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from matching.columns import NONE, NOT_SERVED, Columns, Rows
+from matching.columns import Columns, Rows
 from matching.forms import BARRED, MARGIN, Forms
 from matching.pairs import pair_totals
 from matching.score import MICRO, Bands, TextScale, Vector, Weights
 from matching.taxonomy import REGIONAL, Taxonomy
 
-ROWS = 256
-"""Needs of a block."""
-TILE = 1024
+ROWS = 512
+"""Needs of a block, at most."""
+FEW = 128
+"""Needs below which a block is shared with those of other places and kinds."""
+TILE = 2048
 """Offers that are looked at together, so that a tile stays in the processor's cache."""
 GROUPS = 256
 """Groups of offers whose maxima bound the k-th best; more than k are taken when k is large."""
@@ -145,7 +148,7 @@ class MatchRun:
 
 @dataclass(frozen=True)
 class Block:
-    """Needs that are scored together, and the stretches of offers that can be for any of them.
+    """Needs that are scored together.
 
     Attributes
     ----------
@@ -153,14 +156,11 @@ class Block:
         Place in the plan.
     start, stop
         Rows of needs in the plan.
-    stretches
-        (start, stop) rows of offers in the plan.
     """
 
     number: int
     start: int
     stop: int
-    stretches: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -239,8 +239,11 @@ class Plan(Tables):
     ----------
     needs, offers
         The posts that are live, published and open on that day, in the plan's own order.
-    need_order, offer_order
-        (n,), (m,) place of each row when sorted by reference, then id: breaks ties.
+    need_order
+        (n,) place of each need when sorted by reference, then id. Offers lie in that order, which
+        breaks ties.
+    kinds
+        (n,) and (m,) kinds of support as bits, 0 where they are not stated.
     barred
         (b, 2) rows of needs and offers that are kept apart (conflicts, dismissals, own
         organisation), sorted by need.
@@ -251,7 +254,8 @@ class Plan(Tables):
     """
 
     need_order: Rows
-    offer_order: Rows
+    need_kinds: Rows
+    offer_kinds: Rows
     barred: Rows
     absent: tuple[int, ...]
     blocks: tuple[Block, ...]
@@ -277,6 +281,7 @@ class Overlaps:
     offer_least: Vector
     offer_places: Vector
     points: Mapping[str, float]
+    need_states: Mapping[str, NDArray[np.bool_]]
 
     @classmethod
     def of(cls, needs: Columns, offers: Columns, forms: Forms, day: int) -> "Overlaps":
@@ -294,7 +299,7 @@ class Overlaps:
         least = offers["grant_least"]
         return cls(
             need_starts=days(needs, "starts", 1e9),
-            need_ends=days(needs, "ends", -1e9),
+            need_ends=days(needs, "ends", -1e9) + np.float32(1),
             need_days=single(needs["period"] * points["period"] / length),
             need_money=single(np.nan_to_num(points["money"] / needs["wanted"])),
             need_most=single(needs["money_most"]),
@@ -305,24 +310,53 @@ class Overlaps:
             offer_least=single(points["money"] / np.maximum(least, 1e-18)),
             offer_places=single(np.nan_to_num(offers["places"])),
             points=points,
+            need_states=forms.overlap_stated(needs, "wanted"),
         )
 
-    def add(self, scores: Vector, rows: slice, columns: slice, work: Vector, more: Vector) -> None:
-        """Add the points of a tile to its scores; `work` and `more` are room of the same shape."""
-        np.minimum(self.need_ends[rows, None] + np.float32(1), self.offer_ends[columns], out=work)
-        np.maximum(self.need_starts[rows, None], self.offer_starts[columns], out=more)
-        work -= more
-        work *= self.need_days[rows, None]
-        np.clip(work, 0, np.float32(self.points["period"]), out=work)
-        scores += work
-        np.multiply(self.need_money[rows, None], self.offer_money[columns], out=work)
-        np.multiply(self.need_most[rows, None], self.offer_least[columns], out=more)
-        np.minimum(work, more, out=work)
-        np.minimum(work, np.float32(self.points["money"]), out=work)
-        scores += work
-        np.multiply(self.need_places[rows, None], self.offer_places[columns], out=work)
-        np.minimum(work, np.float32(self.points["places"]), out=work)
-        scores += work
+    def add(
+        self, scores: Vector, rows: slice, columns: Rows | slice, work: Vector, more: Vector
+    ) -> None:
+        """Add the points of a tile to its scores; `work` and `more` are room of the same shape.
+
+        Rows that state something lie together where that is possible, see ``plan_run``.
+        """
+        for part, add in (
+            ("period", self._period),
+            ("money", self._money),
+            ("places", self._places),
+        ):
+            for some in _runs(self.need_states[part][rows]):
+                points = work[some]
+                add(
+                    slice(rows.start + some.start, rows.start + some.stop),
+                    columns,
+                    points,
+                    more[some],
+                )
+                np.clip(points, 0, np.float32(self.points[part]), out=points)
+                scores[some] += points
+
+    def _period(self, rows: slice, columns: Rows | slice, points: Vector, work: Vector) -> None:
+        np.minimum(self.need_ends[rows, None], self.offer_ends[columns], out=points)
+        np.maximum(self.need_starts[rows, None], self.offer_starts[columns], out=work)
+        points -= work
+        points *= self.need_days[rows, None]
+
+    def _money(self, rows: slice, columns: Rows | slice, points: Vector, work: Vector) -> None:
+        np.multiply(self.need_money[rows, None], self.offer_money[columns], out=points)
+        np.multiply(self.need_most[rows, None], self.offer_least[columns], out=work)
+        np.minimum(points, work, out=points)
+
+    def _places(self, rows: slice, columns: Rows | slice, points: Vector, _: Vector) -> None:
+        np.multiply(self.need_places[rows, None], self.offer_places[columns], out=points)
+
+
+def _runs(flags: NDArray[np.bool_]) -> list[slice]:
+    """Stretches of rows that hold all the true flags; one for all where they are scattered."""
+    edges = np.flatnonzero(np.diff(flags, prepend=False, append=False)).tolist()
+    if len(edges) > 16:
+        return [slice(edges[0], edges[-1])]
+    return [slice(first, last) for first, last in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def open_needs(needs: Columns, day: int) -> NDArray[np.bool_]:
@@ -336,95 +370,47 @@ def open_offers(offers: Columns, day: int) -> NDArray[np.bool_]:
     return np.asarray(offers["live"] & offers["published"] & (offers["closes"] >= day) & ~exhausted)
 
 
-def _reach_classes(offers: Columns, taxonomy: Taxonomy) -> NDArray[np.int64]:
-    """Class of each offer by what it reaches: 0 all, 1… one subregion, the last whatever else."""
-    names = _subregions(taxonomy)
-    reached = offers["reach"] != NOT_SERVED
-    position = {place: number for number, place in enumerate(taxonomy.places)}
-    touched = np.stack(
-        [
-            reached[:, [position[country] for country in sorted(taxonomy.members[name])]].any(
-                axis=1
-            )
-            for name in names
-        ],
-        axis=1,
-    )
-    outside = [
-        position[country] for country in taxonomy.countries if taxonomy.subregion(country) is None
-    ]
-    elsewhere = reached[:, outside].any(axis=1)
-    one = (touched.sum(axis=1) == 1) & ~elsewhere
-    classes = np.where(one, touched.argmax(axis=1) + 1, len(names) + 1)
-    return np.where(touched.all(axis=1) & ~elsewhere, 0, classes)
-
-
-def _place_classes(needs: Columns, taxonomy: Taxonomy) -> NDArray[np.int64]:
-    """Class of offers made for each need's place; 0 for a need that any class may serve."""
-    names = _subregions(taxonomy)
+def _homes(needs: Columns, taxonomy: Taxonomy) -> NDArray[np.int64]:
+    """Number of the subregion of each need's place; 0 for the whole region and beyond."""
+    names = sorted(set(taxonomy.members) - {REGIONAL})
     homes = [place if place in names else taxonomy.subregion(place) for place in taxonomy.places]
-    classes = [names.index(home) + 1 if home is not None else 0 for home in homes]
-    return np.asarray([*classes, 0])[needs["place"]]
+    numbers = [names.index(home) + 1 if home is not None else 0 for home in homes]
+    return np.asarray([*numbers, 0])[needs["place"]]
 
 
-def _subregions(taxonomy: Taxonomy) -> list[str]:
-    return sorted(set(taxonomy.members) - {REGIONAL})
+def cut_blocks(keys: Sequence[tuple[int, ...]], rows: int = ROWS) -> tuple[Block, ...]:
+    """Cut sorted needs into blocks of like ones.
 
-
-def _kind_masks(columns: Columns) -> NDArray[np.int64]:
-    flags = columns["support_kinds"]
-    return np.asarray(flags @ (1 << np.arange(flags.shape[1])))
-
-
-def _joined(stretches: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Join neighbouring stretches."""
-    joined: list[tuple[int, int]] = []
-    for start, stop in sorted(stretches):
-        if joined and joined[-1][1] == start:
-            joined[-1] = (joined[-1][0], stop)
-        else:
-            joined.append((start, stop))
-    return tuple(joined)
-
-
-def cut_blocks(
-    need_keys: Sequence[tuple[int, int]],
-    offer_keys: Sequence[tuple[int, int]],
-    mixed: int,
-    rows: int = ROWS,
-) -> tuple[Block, ...]:
-    """Cut needs into blocks, each with the offers that can be for any of its needs.
+    A block begins where the key changes, unless few needs came before, or when it is full. Like
+    needs share the offers that can be for them; a block of few needs costs as much as one of many.
 
     Parameters
     ----------
-    need_keys, offer_keys
-        Sorted (class, mask of kinds) of each row. Offers of class 0 or `mixed` may serve any need;
-        needs of class 0 may be served by any offer; a mask of 0 leaves the kinds open.
+    keys
+        Key of each need, sorted.
+    rows
+        Needs of a block, at most.
+
+    Examples
+    --------
+    >>> [(block.start, block.stop) for block in cut_blocks([(0,), (0,), (1,)], rows=2)]
+    [(0, 2), (2, 3)]
     """
-    runs: dict[tuple[int, int], tuple[int, int]] = {}
-    for row, key in enumerate(offer_keys):
-        start, _ = runs.get(key, (row, row))
-        runs[key] = (start, row + 1)
+    few = min(FEW, rows)
+    changes = [n for n in range(1, len(keys)) if keys[n] != keys[n - 1]]
+    edges = [0]
+    for change in changes:
+        if change - edges[-1] >= few:
+            edges.append(change)
+    if keys:
+        edges.append(len(keys))
     blocks: list[Block] = []
-    start = 0
-    while start < len(need_keys):
-        own, masks = need_keys[start][0], {need_keys[start][1]}
-        stop = start
-        while stop < len(need_keys) and stop - start < rows and need_keys[stop][0] == own:
-            if need_keys[stop][1] not in masks:
-                # A block of few needs costs as much as one of many: different kinds share it.
-                if stop - start >= rows // 4:
-                    break
-                masks.add(need_keys[stop][1])
-            stop += 1
-        stretches = [
-            run
-            for (theirs, given), run in runs.items()
-            if (own == 0 or theirs in (0, own, mixed))
-            and (given == 0 or any(mask == 0 or mask & given for mask in masks))
+    for start, stop in pairwise(edges):
+        parts = -(-(stop - start) // rows)
+        cuts = [start + (stop - start) * part // parts for part in range(parts + 1)]
+        blocks += [
+            Block(len(blocks) + n, first, last) for n, (first, last) in enumerate(pairwise(cuts))
         ]
-        blocks.append(Block(len(blocks), start, stop, _joined(stretches)))
-        start = stop
     return tuple(blocks)
 
 
@@ -464,12 +450,17 @@ def plan_run(
     """
     need_order = _order(need_references, needs["id"])
     offer_order = _order(offer_references, offers["id"])
-    classes, masks = _place_classes(needs, taxonomy), _kind_masks(needs)
-    need_rows = np.lexsort((need_order, needs["place"], masks, classes))
-    need_keys = list(zip(classes[need_rows].tolist(), masks[need_rows].tolist(), strict=True))
-    classes, masks = _reach_classes(offers, taxonomy), _kind_masks(offers)
-    offer_rows = np.lexsort((offer_order, masks, classes))
-    offer_keys = list(zip(classes[offer_rows].tolist(), masks[offer_rows].tolist(), strict=True))
+    homes, masks = _homes(needs, taxonomy), needs.masks("support_kinds")
+    need_rows = np.lexsort((need_order, needs["place"], masks, homes))
+    keys = np.stack([homes, masks, needs["place"]], axis=1)[need_rows].tolist()
+    offer_rows = np.argsort(offer_order)
+    blocks = cut_blocks([tuple(key) for key in keys], rows)
+    # Within a block, needs that state their money, places and period lie together.
+    block_of = np.repeat(np.arange(len(blocks)), [block.stop - block.start for block in blocks])
+    stated = forms.overlap_stated(needs.take(need_rows), "wanted")
+    need_rows = need_rows[
+        np.lexsort((stated["period"], stated["places"], stated["money"], block_of))
+    ]
     needs, offers = needs.take(need_rows), offers.take(offer_rows)
     tables = _tables(needs, offers, forms, scale, day)
     tables["place_points"] = np.ascontiguousarray(tables["place_points"])
@@ -478,10 +469,11 @@ def plan_run(
         offers,
         **tables,
         need_order=need_order[need_rows],
-        offer_order=offer_order[offer_rows],
+        need_kinds=needs.masks("support_kinds"),
+        offer_kinds=offers.masks("support_kinds"),
         barred=_barred(needs, offers, apart),
         absent=tuple(sorted(absent)),
-        blocks=cut_blocks(need_keys, offer_keys, len(_subregions(taxonomy)) + 1, rows),
+        blocks=blocks,
         weights=forms.weights,
         best=best,
         bands=bands,
@@ -525,43 +517,26 @@ def score_block(plan: Plan, number: int) -> BlockResult:
         Which of ``plan.blocks``.
     """
     block = plan.blocks[number]
-    starts = np.array([start for start, _ in block.stretches], np.int64)
-    sizes = np.array([stop - start for start, stop in block.stretches], np.int64)
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
-    width = int(offsets[-1])
-    rows = block.stop - block.start
+    rows = slice(block.start, block.stop)
+    columns = _within_reach(plan, rows)
+    count, width = block.stop - block.start, len(columns)
     if not width:
         return BlockResult(number, MatchTable.joined([]), 0)
     # Room for whole groups of columns; what is beyond the offers stays barred.
     groups = min(max(GROUPS, 8 * plan.best), width)
-    padded = -(-width // groups) * groups
-    scores = np.full((rows, padded), np.float32(BARRED))
-    inner = np.empty((rows, width), np.float32)
-    for (start, stop), offset in zip(block.stretches, offsets.tolist(), strict=False):
-        for first in range(start, stop, TILE):
-            last = min(first + TILE, stop)
-            here = slice(offset + first - start, offset + last - start)
-            score_tile(
-                plan,
-                slice(block.start, block.stop),
-                slice(first, last),
-                scores[:, here],
-                inner[:, here],
-            )
-    _bar_pairs(plan, block, scores, starts, sizes, offsets)
+    scores = np.full((count, -(-width // groups) * groups), np.float32(BARRED))
+    inner = np.empty((count, width), np.float32)
+    for start in range(0, width, TILE):
+        tile = slice(start, min(start + TILE, width))
+        score_tile(plan, rows, columns[tile], scores[:, tile], inner[:, tile])
+    _bar_pairs(plan, block, columns, scores)
     local, column = candidates(scores, plan.best, groups)
-    stretch = np.searchsorted(offsets, column, side="right") - 1
-    offer_rows = starts[stretch] + column - offsets[stretch]
-    need_rows = block.start + local
+    need_rows, offer_rows = block.start + local, columns[column]
     likeness = plan.scale.likeness(inner[local, column])
     totals = pair_totals(plan.needs, plan.offers, need_rows, offer_rows, plan.weights, likeness)
-    order = np.lexsort((plan.offer_order[offer_rows], -totals, plan.need_order[need_rows]))
-    local, offer_rows, need_rows, totals = (
-        local[order],
-        offer_rows[order],
-        need_rows[order],
-        totals[order],
-    )
+    order = np.lexsort((offer_rows, -totals, plan.need_order[need_rows]))
+    local, need_rows, offer_rows = local[order], need_rows[order], offer_rows[order]
+    totals = totals[order]
     # Place of each candidate among those of its need.
     edges = np.flatnonzero(np.diff(local, prepend=-1))
     rank = np.arange(len(local)) - np.repeat(edges, np.diff(np.append(edges, len(local))))
@@ -575,27 +550,34 @@ def score_block(plan: Plan, number: int) -> BlockResult:
     )
 
 
-def score_tile(tables: Tables, rows: slice, columns: slice, scores: Vector, inner: Vector) -> None:
+def _within_reach(plan: Plan, rows: slice) -> Rows:
+    """Offers that serve the place and give a kind of support of any need of a block, in order."""
+    places = np.unique(plan.needs["place"][rows])
+    reached = (plan.place_points[places] > BARRED / 2).any(axis=0)
+    masks = np.unique(plan.need_kinds[rows])
+    given = (plan.offer_kinds == 0) | (0 in masks)
+    for mask in masks.tolist():
+        given |= (plan.offer_kinds & mask) != 0
+    return np.flatnonzero(reached & given)
+
+
+def score_tile(
+    tables: Tables, rows: slice, columns: Rows | slice, scores: Vector, inner: Vector
+) -> None:
     """Fill the nearly exact scores and the exact inner products of a tile of pairs.
 
     Parameters
     ----------
     rows, columns
-        Rows of needs and of offers in the tables.
+        Rows of needs and of offers.
     scores, inner
         (rows, columns) float32, written in place; pairs that break a rule get less than
         ``BARRED`` / 2.
     """
     needs, offers = tables.needs, tables.offers
     np.matmul(needs["form"][rows], offers["form"][columns].T, out=scores)
-    places = needs["place"][rows]
-    edges = np.flatnonzero(np.diff(places, prepend=places[0] - 1)).tolist()
-    if len(edges) <= ROWS:
-        for start, stop in zip(edges, [*edges[1:], len(places)], strict=True):
-            scores[start:stop] += tables.place_points[places[start], columns]
-    else:
-        scores += tables.place_points[:, columns][places]
     np.matmul(needs["text"][rows], offers["text"][columns].T, out=inner)
+    _add_places(tables, rows, columns, scores)
     work = inner * np.float32(1 / tables.scale.STEP)
     np.floor(work, out=work)
     steps = work.astype(np.int64)
@@ -606,34 +588,28 @@ def score_tile(tables: Tables, rows: slice, columns: slice, scores: Vector, inne
     scores += work
     tables.overlaps.add(scores, rows, columns, work, np.empty_like(work))
     _bar_windows(tables, rows, columns, scores)
-    _bar_organisations(tables, rows, columns, scores)
 
 
-def _bar_windows(tables: Tables, rows: slice, columns: slice, scores: Vector) -> None:
-    later = np.flatnonzero(tables.offers["opens"][columns] > tables.day)
-    if len(later):
-        closed = tables.needs["closes"][rows, None] < tables.offers["opens"][columns][later]
-        scores[:, later] += np.where(closed, np.float32(BARRED), np.float32(0))
+def _add_places(tables: Tables, rows: slice, columns: Rows | slice, scores: Vector) -> None:
+    places, of_row = np.unique(tables.needs["place"][rows], return_inverse=True)
+    scores += tables.place_points[places][:, columns][of_row]
 
 
-def _bar_organisations(tables: Tables, rows: slice, columns: slice, scores: Vector) -> None:
-    picky = np.flatnonzero(tables.offers["kinds_restricted"][columns])
-    if len(picky):
-        kinds = tables.needs["organisation_kind"][rows]
-        served = tables.offers["kinds_served"][columns][picky].T[np.maximum(kinds, 0)]
-        barred = ~served & (kinds != NONE)[:, None]
-        scores[:, picky] += np.where(barred, np.float32(BARRED), np.float32(0))
+def _bar_windows(tables: Tables, rows: slice, columns: Rows | slice, scores: Vector) -> None:
+    opens, closes = tables.offers["opens"][columns], tables.needs["closes"][rows]
+    late = np.flatnonzero(opens > closes.min())
+    early = np.flatnonzero(closes < opens.max())
+    if len(late) and len(early):
+        barred = closes[early, None] < opens[late]
+        scores[np.ix_(early, late)] += np.where(barred, np.float32(BARRED), np.float32(0))
 
 
-def _bar_pairs(
-    plan: Plan, block: Block, scores: Vector, starts: Rows, sizes: Rows, offsets: Rows
-) -> None:
+def _bar_pairs(plan: Plan, block: Block, columns: Rows, scores: Vector) -> None:
     first, last = np.searchsorted(plan.barred[:, 0], [block.start, block.stop])
     pairs = plan.barred[first:last]
-    stretch = np.searchsorted(starts, pairs[:, 1], side="right") - 1
-    inside = (stretch >= 0) & (pairs[:, 1] < (starts + sizes)[stretch])
-    pairs, stretch = pairs[inside], stretch[inside]
-    scores[pairs[:, 0] - block.start, offsets[stretch] + pairs[:, 1] - starts[stretch]] = BARRED
+    column = np.minimum(np.searchsorted(columns, pairs[:, 1]), len(columns) - 1)
+    inside = columns[column] == pairs[:, 1]
+    scores[pairs[inside, 0] - block.start, column[inside]] = BARRED
 
 
 def candidates(scores: Vector, best: int, groups: int) -> tuple[Rows, Rows]:
