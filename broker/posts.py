@@ -72,8 +72,13 @@ def content(post: Post) -> dict[str, Any]:
             value = getattr(post, ATTRIBUTE_OF.get(name, name))
             if isinstance(value, date):
                 value = value.isoformat()
-            values[name] = str(value) if isinstance(value, Decimal) else value
+            values[name] = plain_amount(value) if isinstance(value, Decimal) else value
     return values
+
+
+def plain_amount(amount: Decimal) -> str:
+    """An amount as text, the same for 20000, 20000.0 and 20000.00: without cents if there are none."""
+    return f"{amount:.2f}".removesuffix(".00")
 
 
 def write(post: Post, data: Mapping[str, Any]) -> None:
@@ -297,6 +302,10 @@ def require_withdrawable(post: Post, by: User) -> None:
     POST_LIFE.check(PostStatus(post.status), PostStatus.WITHDRAWN)
 
 
+PREVIEWED = frozenset({PostStatus.DRAFT, PostStatus.SUBMITTED, PostStatus.RETURNED})
+"""Statuses in which a post's own people see whom it would match, before it is published."""
+
+
 def possible_actions(post: Post, by: User | None) -> frozenset[str]:
     """What the person may do with the post now: ``edit``, ``submit``, ``withdraw``, …"""
     if by is None:
@@ -310,7 +319,7 @@ def possible_actions(post: Post, by: User | None) -> frozenset[str]:
         actions |= {"renew"} if status in LIVE | {PostStatus.EXPIRED} else set()
     if post.can_be_edited_by(by) or post.can_be_moderated_by(by):
         actions |= {"withdraw"} if POST_LIFE.allows(status, PostStatus.WITHDRAWN) else set()
-        actions |= {"see_matches"} if post.is_live else set()
+        actions |= {"see_matches"} if status in LIVE | PREVIEWED else set()
     return frozenset(actions)
 
 

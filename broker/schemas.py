@@ -217,6 +217,9 @@ class SupportSchema(Strict):
     @validates_schema
     def _modality_belongs_to_kind(self, data: dict[str, Any], **_: Any) -> None:
         terms = CONTEXT.get().terms["support_kind"]
+        # A draft lets fields be missing, but what is asked for is nothing without its kind.
+        if not data.get("kind"):
+            raise ValidationError(str(FIELD_PROBLEMS["required"]), "kind")
         if terms[data["kind"]].parent is not None:
             raise ValidationError(
                 str(FIELD_PROBLEMS["unknown_code"]) % {"code": data["kind"]}, "kind"
@@ -451,4 +454,11 @@ def load(
         try:
             return dict(schema(partial=partial).load(data))
         except ValidationError as error:
-            raise InvalidInput(error.normalized_messages()) from error
+            raise InvalidInput(_listed(error.normalized_messages())) from error
+
+
+def _listed(problems: Any) -> Any:
+    """Problems by field as lists of sentences; marshmallow leaves a lazy sentence bare."""
+    if isinstance(problems, dict):
+        return {name: _listed(found) for name, found in problems.items()}
+    return [str(problem) for problem in problems] if isinstance(problems, list) else [str(problems)]

@@ -14,8 +14,8 @@ from broker.sources import MANDATE_SETS
 from broker.web.forms import filled_rows
 from models import Need, Offer
 
-ROWS_OF_KIND = 12
-"""Rows of one kind of support that a form has room for; a row's number tells its kind."""
+MOST_ROWS = 100
+"""A row's number tells its place among all of them, and by its remainder its kind of support."""
 
 EMPTY: tuple[Any, ...] = (None, "", "false", [], {})
 
@@ -73,14 +73,16 @@ def stored_form(
     problems: dict[str, Any] | None = None,
 ) -> PostForm:
     """The form with what is stored, or with what a new post begins with."""
-    numbers = dict.fromkeys(reference.kinds(), 0)
-    rows: list[SupportRow] = []
-    for item in values.get("support") or []:
-        number = _first_number(item["kind"], reference) + numbers[item["kind"]]
-        numbers[item["kind"]] += 1
-        rows.append(
-            SupportRow(number, item["kind"], True, item["modality"] or "", item["detail"] or "")
+    rows = [
+        SupportRow(
+            _number(place, item["kind"], reference),
+            item["kind"],
+            True,
+            item["modality"] or "",
+            item["detail"] or "",
         )
+        for place, item in enumerate(values.get("support") or [])
+    ]
     return PostForm(kind, post, _as_typed(values), _laid_out(rows, reference), problems or {})
 
 
@@ -145,28 +147,28 @@ def countries_of(
     ]
 
 
-def _first_number(kind: str, reference: Reference) -> int:
-    return reference.kinds().index(kind) * ROWS_OF_KIND
+def _number(place: int, kind: str, reference: Reference) -> int:
+    kinds = reference.kinds()
+    return place * len(kinds) + kinds.index(kind)
 
 
 def _kind_of(key: str, reference: Reference) -> str | None:
     """The kind to which a row of that number belongs; None for a number that no form gave."""
     kinds = reference.kinds()
-    if not key.isdecimal() or len(key) > 3 or int(key) >= len(kinds) * ROWS_OF_KIND:
+    if not key.isdecimal() or len(key) > 3 or int(key) >= MOST_ROWS:
         return None
-    return kinds[int(key) // ROWS_OF_KIND]
+    return kinds[int(key) % len(kinds)]
 
 
 def _laid_out(rows: list[SupportRow], reference: Reference) -> dict[str, list[SupportRow]]:
-    """Rows by kind, with an empty one after those that are filled in."""
-    laid_out: dict[str, list[SupportRow]] = {}
-    for kind in reference.kinds():
-        own = [row for row in rows if row.kind == kind]
-        free = max((row.number + 1 for row in own), default=_first_number(kind, reference))
-        if free < _first_number(kind, reference) + ROWS_OF_KIND:
-            own.append(SupportRow(free, kind))
-        laid_out[kind] = own
-    return laid_out
+    """Rows by kind, with an empty one of each kind after all that are filled in."""
+    kinds = reference.kinds()
+    free = max((row.number // len(kinds) + 1 for row in rows), default=0)
+    return {
+        kind: [row for row in rows if row.kind == kind]
+        + [SupportRow(_number(free, kind, reference), kind)]
+        for kind in kinds
+    }
 
 
 def _as_typed(values: Mapping[str, Any]) -> dict[str, Any]:

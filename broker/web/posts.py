@@ -43,7 +43,7 @@ from broker.web.access import EVERYBODY, POSTERS, SIGNED_IN, allow, person, read
 from broker.web.forms import read_form
 from broker.web.post_filters import SORT_NAMES, chips, filter_groups, read_filters
 from broker.web.post_form import PostForm, countries_of, mandate_groups, stored_form, typed_form
-from broker.web.presentation import day, paginate, post_address
+from broker.web.presentation import day, matches_address, paginate, post_address
 from broker.web.reading import database, exchange, language, today
 from models import Conflict, DomainError, InvalidInput, Need, Offer, PostStatus
 
@@ -175,8 +175,7 @@ def _save(kind: str, post: Need | Offer | None, stored: dict[str, Any]) -> Any:
         session.flush()
     except (InvalidInput, Conflict, StaleDataError) as error:
         return _again(kind, post, {**stored, **typed}, error)
-    flash(_saved_words(saved, submits), "success")
-    return redirect(post_address(saved))
+    return _saved(saved, submits)
 
 
 def _again(
@@ -212,12 +211,18 @@ def _form(form: PostForm) -> str:
     )
 
 
-def _saved_words(post: Need | Offer, submitted: bool) -> str:
-    if submitted:
-        return _("Submitted. The secretariat reads it before it is published.")
-    if post.is_live:
-        return _("Your changes are published as version %(number)s.", number=post.version)
-    return _("Saved. Only your organisation sees it until it is published.")
+def _saved(post: Need | Offer, submitted: bool) -> Response:
+    """Say what happened; whoever has handed a post in wants to see whom it matches."""
+    if submitted and post.is_live:
+        words = _("Published: it is on the exchange now. These are its matches.")
+    elif submitted:
+        words = _("Submitted for review. These are the matches that it will have.")
+    elif post.is_live:
+        words = _("Your changes are published as version %(number)s.", number=post.version)
+    else:
+        words = _("Saved. Only your organisation sees it until it is published.")
+    flash(words, "success")
+    return redirect(matches_address(post) if submitted else post_address(post))
 
 
 @pages.post("/<kind:kind>/<int:post_id>/submit")
@@ -230,8 +235,7 @@ def submit(kind: str, post_id: int) -> Any:
     except InvalidInput as error:
         problems = field_problems(error)
         return _form(stored_form(kind, post, content(post), exchange().reference, problems)), 422
-    flash(_saved_words(post, True), "success")
-    return redirect(post_address(post))
+    return _saved(post, True)
 
 
 @pages.route("/<kind:kind>/<int:post_id>/withdraw", methods=["GET", "POST"])

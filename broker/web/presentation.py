@@ -113,6 +113,13 @@ def post_address(post: Post, view: str = "page", **more: Any) -> str:
     return url_for(f"posts.{view}", kind=post.kind, post_id=post.id, **more)
 
 
+def matches_address(post: Post) -> str:
+    """The address of a post's ranked matches."""
+    if post.kind == "need":
+        return url_for("matches.of_need", need_id=post.id)
+    return url_for("matches.of_offer", offer_id=post.id)
+
+
 def label(scheme: str, code: str | None) -> str:
     """The label of a taxonomy code for the reader."""
     return exchange().reference.label(scheme, code, language())
@@ -236,6 +243,7 @@ def prepare(app: Flask) -> None:
         address_with=address_with,
         address_without=address_without,
         post_address=post_address,
+        matches_address=matches_address,
         may_open=may_open,
         reader=reader,
         today=today,

@@ -118,6 +118,8 @@ def _fill(session: Session, post: Post, organisation: str, facts: dict[str, Any]
         post.expires_on = facts.get("expires_on") or post.closes or published_on + RENEWAL
         post.version = 1
         session.flush()
+        # Values as they are read from now on, not as the test has written them.
+        session.refresh(post)
         post.versions.append(PostVersion(number=1, content=content(post), author=post.author))
     session.flush()
 
