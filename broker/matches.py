@@ -13,7 +13,7 @@ from broker.engine import Engine, Standing, pairs_of
 from broker.exchange import Exchange
 from broker.explanations import MONEY_FIELDS, reason_of
 from broker.interests import find_match, matches_with_life
-from broker.posts import CLASSES, WHOLE
+from broker.posts import CLASSES, PREVIEWED, WHOLE
 from matching import Book, Ranking, UnknownPost
 from matching.eligibility import RULES
 from matching.explain import Change, Contribution, Explanation, TextEvidence, WhyNot
@@ -27,7 +27,6 @@ from models import (
     Need,
     NotAllowed,
     Offer,
-    PostStatus,
     User,
     side_between,
 )
@@ -79,10 +78,6 @@ def _require_reader(post: Need | Offer, by: User) -> None:
     """Ranked lists are for the organisation that posts and for those who moderate."""
     if not (post.can_be_edited_by(by) or by.moderates(post.subregions())):
         raise NotAllowed("edit_post", reference=post.reference)
-
-
-PREVIEWED = frozenset({PostStatus.DRAFT, PostStatus.SUBMITTED, PostStatus.RETURNED})
-"""Statuses in which a post's own people see whom it would match, before it is published."""
 
 
 def _in_book(post: Need | Offer) -> None:
