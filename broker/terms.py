@@ -188,7 +188,7 @@ MOST_WORDS = 4_000_000
 KEPT_AROUND = 140
 """Signs of an unchanged text that stay readable on either side of a change."""
 
-_WORD = re.compile(r"\S+\s*|\s+")
+_WORD = re.compile(r"(?:\w+|[^\w\s])\s*|\s+")
 
 
 def compare_texts(before: str, after: str) -> tuple[Piece, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -203,7 +204,20 @@ def test_texts_too_long_to_compare_word_by_word_are_shown_whole() -> None:
     assert [(p.kind, p.text) for p in compare_texts(old, new)] == [("gone", old), ("new", new)]
 
 
-words = st.lists(st.sampled_from(["a", "b", "c", "day", "Lima,", "ñandú"]), max_size=25)
+def test_a_word_stays_when_only_the_sign_after_it_changes() -> None:
+    pieces = compare_texts("We send two trainers.", "We send two trainers and a guide.")
+    assert [(p.kind, p.text) for p in pieces] == [
+        ("same", "We send two trainers "),
+        ("new", "and a guide"),
+        ("same", "."),
+    ]
+
+
+words = st.lists(st.sampled_from(["a", "b", "c", "day", "Lima,", "ñandú", "3.5"]), max_size=25)
+
+
+def tokens(text: str) -> list[str]:
+    return re.findall(r"\w+|[^\w\s]", text)
 
 
 @given(words, words)
@@ -212,5 +226,5 @@ def test_pieces_without_what_is_new_are_the_old_text_and_the_reverse(
 ) -> None:
     old, new = " ".join(before), " ".join(after)
     pieces = compare_texts(old, new)
-    assert "".join(p.text for p in pieces if p.kind != "new").split() == before
-    assert "".join(p.text for p in pieces if p.kind != "gone").split() == after
+    assert tokens("".join(p.text for p in pieces if p.kind != "new")) == tokens(old)
+    assert tokens("".join(p.text for p in pieces if p.kind != "gone")) == tokens(new)
