@@ -439,6 +439,6 @@ def test_no_order_of_signing_and_ending_unbalances_the_ledger(
     run_state_machine_as_test(
         type("BoundLedgerLife", (LedgerLife,), opener),
         settings=settings(
-            max_examples=15 if backend == "sqlite" else 6, stateful_step_count=12, deadline=None
+            max_examples=12 if backend == "sqlite" else 5, stateful_step_count=12, deadline=None
         ),
     )

@@ -45,15 +45,15 @@ PERU = Country(code="PE", subregion="andean")
 SWISS = Country(code="CH", subregion=None)
 
 
-def organisation(number: int, kind: str, country: Country | None) -> Organisation:
-    return Organisation(id=number, kind=kind, country=country, code=f"o{number}")
+def organisation(number: int, kind: str, country: Country | None, trusted: bool) -> Organisation:
+    return Organisation(id=number, kind=kind, country=country, code=f"o{number}", trusted=trusted)
 
 
-MINISTRY = organisation(1, "government", PERU)
-AGENCY = organisation(2, "cooperation_agency", SWISS)
-OFFICE = organisation(3, "un_body", None)
-ANOTHER = organisation(4, "government", PERU)
-BANK = organisation(5, "development_bank", None)
+MINISTRY = organisation(1, "government", PERU, trusted=True)
+AGENCY = organisation(2, "cooperation_agency", SWISS, trusted=False)
+OFFICE = organisation(3, "un_body", None, trusted=True)
+ANOTHER = organisation(4, "government", PERU, trusted=False)
+BANK = organisation(5, "development_bank", None, trusted=False)
 
 
 def person(number: int, of: Organisation, role: Role, **values: Any) -> User:
@@ -210,6 +210,7 @@ DAYS = st.integers(0, 400).map(lambda days: TODAY + timedelta(days=days))
 POST_ACTIONS = st.one_of(
     st.tuples(st.just("submit"), EVERYBODY),
     st.tuples(st.just("publish"), EVERYBODY, DAYS),
+    st.tuples(st.just("publish_unreviewed"), DAYS),
     st.tuples(st.just("return_with"), st.sampled_from(["", "Say for whom."]), EVERYBODY),
     st.tuples(st.just("withdraw"), EVERYBODY),
     st.tuples(st.just("reopen"), EVERYBODY),

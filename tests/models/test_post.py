@@ -185,6 +185,22 @@ def test_nobody_reviews_a_post_of_their_own_organisation(session: Session) -> No
     neighbour.publish(coordinator, TODAY)
 
 
+def test_trusted_organisation_publishes_what_it_submitted_without_review(session: Session) -> None:
+    trusted = make_organisation(session, trusted=True)
+    need = make_need(session, trusted, status=PostStatus.SUBMITTED, closes=TOMORROW)
+    need.publish_unreviewed(TODAY)
+    assert (need.status, need.expires_on) == (PostStatus.PUBLISHED, TOMORROW)
+    with pytest.raises(InvalidTransition):
+        make_need(session, trusted, status=PostStatus.DRAFT).publish_unreviewed(TODAY)
+
+
+def test_other_organisations_wait_for_review(session: Session) -> None:
+    need = make_need(session, status=PostStatus.SUBMITTED)
+    with pytest.raises(NotAllowed, match="moderate_post"):
+        need.publish_unreviewed(TODAY)
+    assert need.status == PostStatus.SUBMITTED
+
+
 def test_coordinator_reviews_her_subregion_alone(session: Session) -> None:
     coordinator = make_coordinator(session, "andean", "CO")
     island = make_organisation(session, country="BB")
