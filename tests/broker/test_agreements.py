@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
 
 from broker import agreements
 from broker.agreements import RegisterFilter, Step, TerminationSchema
 from broker.exchange import Exchange
+from broker.paths import FIXTURES
 from broker.posts import withdraw_post
+from broker.reference_data import load_reference_data
 from broker.schemas import load
+from broker.settings import Settings
 from models import (
     Agreement,
     AgreementStatus,
@@ -645,3 +652,81 @@ def test_every_act_leaves_an_audit_event_with_who_did_it(table: Table) -> None:
     assert events[1].after["places"] == 10
     assert events[-1].after["places_returned"] == 10
     assert [row.kind for row in session.scalars(select(Commitment))] == ["commit", "return"]
+
+
+@pytest.fixture
+def either_exchange(database: Engine, tmp_path: Path) -> Iterator[Exchange]:
+    """An exchange on SQLite, then one on PostgreSQL, with the shipped reference data."""
+    url = database.url.render_as_string(hide_password=False)
+    settings = Settings(home=tmp_path / "home", database_url=url, encoder="none").completed()
+    exchange = Exchange(settings)
+    with exchange.writing() as session:
+        load_reference_data(session, FIXTURES / "reference")
+    yield exchange
+    exchange.database.dispose()
+
+
+def test_both_sides_who_sign_at_the_same_moment_commit_the_capacity_once(
+    either_exchange: Exchange,
+) -> None:
+    with either_exchange.writing() as session:
+        table = make_table(either_exchange, session)
+        agreement_id = table.agreed(**FOLLOW_UP).id
+        signers = [table.asking.id, table.giving.id]
+    together = Barrier(2)
+
+    def sign(user_id: int) -> None:
+        together.wait()
+        # Whoever was overtaken is told so, looks again, and signs.
+        for _ in range(2):
+            try:
+                with either_exchange.writing() as session:
+                    user = session.get_one(User, user_id)
+                    agreement = agreements.get_agreement(session, agreement_id, user)
+                    agreements.sign_agreement(session, user, agreement, 1)
+                    return
+            except StaleDataError:
+                continue
+        raise AssertionError("overtaken twice by one signature")
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(sign, signers))
+    with either_exchange.reading() as session:
+        agreement = agreements.get_agreement(session, agreement_id, None)
+        assert agreement.status == AgreementStatus.SIGNED
+        assert [row.places for row in agreement.commitments] == [20]
+        assert len(agreement.milestones) == 1
+        assert imbalances(session) == []
+
+
+def test_an_agreement_is_lived_and_found_again_on_each_database(either_exchange: Exchange) -> None:
+    with either_exchange.writing() as session:
+        table = make_table(either_exchange, session)
+        agreement = table.active(**FOLLOW_UP)
+        agreements.report_indicator(
+            session,
+            table.giving,
+            agreement,
+            agreement.indicators[0].id,
+            on=days(0),
+            value=7.5,
+            today=days(0),
+        )
+        agreements.terminate_agreement(
+            session,
+            table.giving,
+            agreement,
+            reason="Flood",
+            places_used=3,
+            money_used=Decimal("0.01"),
+        )
+    filters = RegisterFilter(
+        statuses=("terminated",), themes=("sustainable_public_procurement",), countries=("PE",)
+    )
+    with either_exchange.reading() as session:
+        (found,) = session.scalars(agreements.find_agreements(filters, None)).unique()
+        assert found.current_terms.money == Decimal(5000)
+        assert found.offer.remaining_places() == 22
+        assert found.offer.money_committed == Decimal("0.01")
+        assert found.indicators[0].reports[0].value == 7.5
+        assert imbalances(session) == []
