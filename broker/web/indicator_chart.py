@@ -84,9 +84,15 @@ def draw_indicator(indicator: Indicator, starts: date) -> IndicatorChart | None:
     )
 
 
+FLAT = 1e-6
+"""Differences below this, by themselves or against the values' size, are not drawn."""
+
+
 def _padded(low: float, high: float) -> tuple[float, float]:
     """Some air above and below; a flat line gets a range of its own size."""
-    air = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
+    size = max(abs(low), abs(high))
+    flat = high - low <= FLAT * max(size, 1.0)
+    air = max(size * 0.1, 0.001) if flat else (high - low) * 0.08
     return low - air, high + air
 
 
