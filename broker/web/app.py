@@ -17,6 +17,7 @@ from broker.settings import Settings
 from broker.web import (
     access,
     account,
+    addresses,
     agreements,
     errors,
     matches,
@@ -89,6 +90,7 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
         content_security_policy=POLICY,
         referrer_policy="same-origin",
     )
+    addresses.prepare(app)
     reading.prepare(app)
     access.prepare(app)
     errors.prepare(app)

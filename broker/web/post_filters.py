@@ -76,17 +76,26 @@ def read_filters(kind: str, args: MultiDict[str, str]) -> PostFilter:
     """
     sort = args.get("sort", "newest")
     codes: dict[str, Any] = {
-        name: tuple(dict.fromkeys(value[:64] for value in args.getlist(parameter)))[:MOST_VALUES]
+        name: tuple(dict.fromkeys(map(_code, args.getlist(parameter))))[:MOST_VALUES]
         for parameter, (name, _scheme) in PARAMETERS.items()
     }
     return PostFilter(
         kind,
-        text=" ".join(args.get("q", "")[:200].split()),
-        organisation=args.get("organisation", "")[:64],
+        text=" ".join(_printable(args.get("q", ""))[:200].split()),
+        organisation=_code(args.get("organisation", "")),
         open_only=args.get("open") == "1",
         sort=sort if sort in SORTS else "newest",
         **codes,
     )
+
+
+def _code(value: str) -> str:
+    return _printable(value)[:64]
+
+
+def _printable(value: str) -> str:
+    """The value without control characters, which a database may refuse."""
+    return "".join(sign if sign.isprintable() else " " for sign in value)
 
 
 def filter_groups(

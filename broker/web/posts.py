@@ -9,7 +9,6 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from sqlalchemy.orm.exc import StaleDataError
-from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response
 
 from broker.accounts import find_organisation
@@ -43,29 +42,11 @@ from broker.web.access import EVERYBODY, POSTERS, SIGNED_IN, allow, person, read
 from broker.web.forms import read_form
 from broker.web.post_filters import SORT_NAMES, chips, filter_groups, read_filters
 from broker.web.post_form import PostForm, countries_of, mandate_groups, stored_form, typed_form
-from broker.web.presentation import day, matches_address, paginate, post_address
+from broker.web.presentation import day, paginate, post_address
 from broker.web.reading import database, exchange, language, today
 from models import Conflict, DomainError, InvalidInput, Need, Offer, PostStatus
 
 pages = Blueprint("posts", __name__)
-
-
-class KindConverter(BaseConverter):
-    """``needs`` or ``offers`` in an address, ``"need"`` or ``"offer"`` in the program."""
-
-    regex = "needs|offers"
-
-    def to_python(self, value: str) -> str:
-        return value.removesuffix("s")
-
-    def to_url(self, value: str) -> str:
-        return f"{value}s"
-
-
-@pages.record_once
-def know_kinds(state: Any) -> None:
-    """Teach the application's addresses the two kinds, before the first of them is added."""
-    state.app.url_map.converters["kind"] = KindConverter
 
 
 @pages.get("/needs")
@@ -212,17 +193,17 @@ def _form(form: PostForm) -> str:
 
 
 def _saved(post: Need | Offer, submitted: bool) -> Response:
-    """Say what happened; whoever has handed a post in wants to see whom it matches."""
+    """Say what happened, on the post's page."""
     if submitted and post.is_live:
-        words = _("Published: it is on the exchange now. These are its matches.")
+        words = _("Published: it is on the exchange now. Look at its matches.")
     elif submitted:
-        words = _("Submitted for review. These are the matches that it will have.")
+        words = _("Submitted for review. Meanwhile, look at the matches that it will have.")
     elif post.is_live:
         words = _("Your changes are published as version %(number)s.", number=post.version)
     else:
         words = _("Saved. Only your organisation sees it until it is published.")
     flash(words, "success")
-    return redirect(matches_address(post) if submitted else post_address(post))
+    return redirect(post_address(post))
 
 
 @pages.post("/<kind:kind>/<int:post_id>/submit")

@@ -30,7 +30,7 @@ def about() -> str:
     return render_template("public/about.html", documents=DOCUMENTS, secretariat=secretariat)
 
 
-@pages.get("/organisations/<code>")
+@pages.get("/organisations/<code:code>")
 @allow(EVERYBODY)
 def organisation(code: str) -> str:
     """An organisation with what it asks for, offers and has agreed on."""

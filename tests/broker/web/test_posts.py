@@ -265,6 +265,32 @@ def test_scripts_in_a_text_are_text(client, exchange):
     assert "&lt;script&gt;" in client.get(f"/needs/{number}").text
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/needs?q=%00",
+        "/needs?theme=%00&sort=%00",
+        "/offers?q=%25_\\",
+        "/needs?page=-1&country=" + "x" * 5000,
+    ],
+)
+def test_an_odd_address_gets_a_list(client, book, address):
+    assert client.get(address).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/needs/99999999999999999999",
+        "/needs/1/versions/4294967296",
+        "/organisations/%00",
+        "/needs?organisation=%00",
+    ],
+)
+def test_what_cannot_be_is_not_found(client, address):
+    assert client.get(address).status_code == 404
+
+
 # One post
 
 
@@ -630,8 +656,9 @@ def test_a_need_is_written_and_submitted_in_one_go(exchange, sign_in):
         assert need.status == PostStatus.SUBMITTED
         assert need.country_code == "PE"
         number = need.id
-    assert answer.location == f"/needs/{number}/matches"
-    assert "submitted for review" in writer.get(f"/needs/{number}").text
+    page = writer.get(answer.location).text
+    assert "submitted for review" in page
+    assert f"/needs/{number}/matches" in page
 
 
 def test_a_trusted_organisation_publishes_by_itself(client, exchange, sign_in):
@@ -640,7 +667,8 @@ def test_a_trusted_organisation_publishes_by_itself(client, exchange, sign_in):
         session.get(Post, number).organisation.trusted = True
     writer = sign_in(Role.FOCAL_POINT)
     assert ">Publish</button>" in writer.get(f"/needs/{number}").text
-    assert writer.post(f"/needs/{number}/submit").location == f"/needs/{number}/matches"
+    answer = writer.post(f"/needs/{number}/submit", follow_redirects=True)
+    assert "it is on the exchange now" in answer.text
     assert "Train buyers" in client.get(f"/needs/{number}").text
 
 
