@@ -518,7 +518,7 @@ def score_block(plan: Plan, number: int) -> BlockResult:
     """
     block = plan.blocks[number]
     rows = slice(block.start, block.stop)
-    columns = _within_reach(plan, rows)
+    columns = within_reach(plan, rows)
     count, width = block.stop - block.start, len(columns)
     if not width:
         return BlockResult(number, MatchTable.joined([]), 0)
@@ -550,7 +550,7 @@ def score_block(plan: Plan, number: int) -> BlockResult:
     )
 
 
-def _within_reach(plan: Plan, rows: slice) -> Rows:
+def within_reach(plan: Plan, rows: slice) -> Rows:
     """Offers that serve the place and give a kind of support of any need of a block, in order."""
     places = np.unique(plan.needs["place"][rows])
     reached = (plan.place_points[places] > BARRED / 2).any(axis=0)
