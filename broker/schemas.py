@@ -6,6 +6,7 @@ Fields check codes against the exchange's reference data, which the caller suppl
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import date
@@ -167,7 +168,20 @@ class Money(fields.Decimal):
             value = value.strip().replace("\u202f", "").replace("\xa0", "").replace(" ", "")
             if len(value) > 30:
                 raise self.make_error("too_large")
+            if re.search(r"\.\d{3,}$", value):
+                # "72.900" is seventy-two thousand nine hundred to a reader of Spanish.
+                raise self.make_error("invalid")
         return super()._validated(value)
+
+
+class Number(fields.Float):
+    """A finite number."""
+
+    default_error_messages = {  # noqa: RUF012
+        "invalid": _l("This is not a number."),
+        "special": _l("This is not a number."),
+        "too_large": _l("This number is too large."),
+    }
 
 
 def _two_decimals(amount: Decimal | None) -> None:
@@ -396,8 +410,8 @@ class IndicatorSchema(Strict):
 
     name = Text(200, required=True)
     unit = Text(60, load_default="")
-    baseline = fields.Float(allow_none=True, load_default=None)
-    target = fields.Float(required=True)
+    baseline = Number(allow_none=True, load_default=None)
+    target = Number(required=True)
     due = Day(load_default=None)
 
 
@@ -436,7 +450,7 @@ class IndicatorReportSchema(Strict):
     """A value reported for an indicator."""
 
     on = Day(required=True)
-    value = fields.Float(required=True, error_messages={"invalid": _l("This is not a number.")})
+    value = Number(required=True)
     note = Text(4000, load_default="")
 
 

@@ -56,6 +56,7 @@ def test_every_field_problem_has_a_sentence():
                 and isinstance(node.elts[0], ast.Constant)
                 and isinstance(node.elts[0].value, str)
                 and isinstance(node.elts[1], ast.Dict)
+                and node.elts[0].value.replace("_", "").isalpha()
             ):
                 codes.add(node.elts[0].value)
     assert "required" in codes

@@ -95,6 +95,7 @@ def test_every_problem_is_told_at_once(reference):
         ("money_least", "Infinity"),
         ("money_least", "-1"),
         ("money_least", "1.005"),
+        ("money_least", "72.900"),
         ("money_least", "1e30"),
         ("contact_email", "nobody"),
         ("support", [{"kind": "grant"}]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 import pytest
@@ -31,6 +32,10 @@ def _write_need(page: Page) -> None:
         "summary"
     ).first.click()
     page.check("[name=themes][value=sustainable_public_procurement]")
+
+
+def _in_days(days: int) -> str:
+    return (datetime.now(UTC).date() + timedelta(days=days)).isoformat()
 
 
 def _points(cells: list[str]) -> list[float]:
@@ -78,8 +83,8 @@ def test_a_need_in_spanish_becomes_an_agreement_with_the_swiss_led_task_force(si
     force.fill("[name=title]", "Training of public buyers in Peru")
     force.fill("[name=activities]", "One five-day workshop in Lima and two on-line clinics.")
     force.fill("[name=places]", "20")
-    force.fill("[name=starts]", "2027-03-01")
-    force.fill("[name=ends]", "2027-09-30")
+    force.fill("[name=starts]", _in_days(90))
+    force.fill("[name=ends]", _in_days(300))
     force.locator("main form button.btn-primary").last.click()
     expect(force).to_have_url(re.compile(r"/agreements/\d+$"))
     agreement = force.url
