@@ -225,7 +225,7 @@ def _with(filters: PostFilter, facet: str, codes: Iterable[str]) -> PostFilter:
 def _ids(filters: PostFilter) -> Select[Any]:
     """A query for the ids alone of what :func:`broker.posts.find_posts` finds."""
     condition: Any = find_posts(filters).whereclause
-    return select(CLASSES[filters.kind].id).where(condition)
+    return select(CLASSES[filters.kind].id).where(condition).correlate(None)
 
 
 def _side(session: Session, kind: str, reference: Reference) -> Side:
