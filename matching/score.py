@@ -101,18 +101,18 @@ class Weights:
     Examples
     --------
     >>> Weights().micro_points()["theme"]
-    20000000
+    24000000
     """
 
-    theme: float = 0.20
-    ilac_area: float = 0.06
-    support_kind: float = 0.12
-    place: float = 0.10
-    text: float = 0.32
-    programme_dimension: float = 0.06
+    theme: float = 0.24
+    ilac_area: float = 0.05
+    support_kind: float = 0.10
+    place: float = 0.08
+    text: float = 0.36
+    programme_dimension: float = 0.04
     timing: float = 0.05
     money: float = 0.05
-    track_record: float = 0.04
+    track_record: float = 0.03
     version: str = "default-1"
 
     def __post_init__(self) -> None:
@@ -164,9 +164,9 @@ class Bands:
     so, rather than shown its least bad partners.
     """
 
-    strong: float = 70.0
+    strong: float = 68.0
     good: float = 57.0
-    possible: float = 45.0
+    possible: float = 50.0
     version: str = "bands-1"
 
     def __post_init__(self) -> None:
