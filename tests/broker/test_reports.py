@@ -11,12 +11,17 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
-from broker.audit_trail import ACTION_NAMES
+from broker.audit_trail import ACTION_NAMES, EventFilter, find_events
+from broker.paths import FIXTURES
 from broker.posts import PostFilter, find_posts
+from broker.reference import Reference
+from broker.reference_data import load_reference_data
 from broker.report_files import as_csv, as_json, as_xlsx
 from broker.reports import (
     MOST_MATCHES,
+    Quantity,
     agreements,
     as_text,
     commitments,
@@ -30,17 +35,19 @@ from broker.reports import (
     unmet_needs,
     unused_offers,
 )
-from broker.supply_demand import FACETS, View, posts_without
+from broker.secretariat import find_organisations, find_users, lay_out_work
+from broker.supply_demand import FACETS, Cell, View, posts_without
 from models import (
     AgreementStatus,
     Commitment,
     InvalidInput,
     MatchStatus,
     PostStatus,
+    Role,
     utc_now,
 )
 from models.ledger import give_back
-from tests.broker.factories import post_need, post_offer
+from tests.broker.factories import make_person, post_need, post_offer
 from tests.broker.report_factories import make_interest, make_run
 from tests.factories import make_agreement
 
@@ -504,3 +511,32 @@ def test_every_action_of_the_audit_trail_has_its_name():
                 found |= {choice.value for choice in choices}
     assert len(found) > 25
     assert found == set(ACTION_NAMES)
+
+
+def test_every_database_gives_the_same_report(database):
+    with Session(database) as session:
+        load_reference_data(session, FIXTURES / "reference")
+        reference = Reference.read(session)
+        session.commit()
+        _fill_the_market(session)
+        need = post_need(session, money_most="900.50", currency="USD")
+        offer = post_offer(session, money="1000", currency="USD", places=9)
+        make_agreement(
+            session, need, offer, status=AgreementStatus.SIGNED, places=4,
+            money=Decimal("400.25"), currency="USD",
+        )  # fmt: skip
+        make_interest(session, post_need(session), post_offer(session), days_ago=20)
+        make_run(session, [(need, offer, 80.0)])
+        made = match_report(session, reference, language="en")
+        assert (made.standing, made.run.matches) == (Cell(13, 13), 1)
+        assert _row(made, "theme", "water") == Cell(8, 8)
+        assert _row(made, "subregion", "caribbean") == Cell(4, 7)
+        assert made.money["USD"] == Quantity(Decimal("900.50"), Decimal(1000), Decimal("400.25"))
+        assert (made.places.committed, made.interest_counts["waiting"]) == (4, 1)
+        assert (made.overdue_interests, made.agreement_counts["signed"]) == (1, 1)
+        assert made.run.unmet_needs == len(made.unmet)
+        by = make_person(session, Role.SECRETARIAT)
+        assert count(session, find_users(by, "unep role")) == 1
+        assert count(session, find_organisations("comisión CEPAL")) == 1
+        assert count(session, find_events(EventFilter(person="role", reference="need"), by)) == 0
+        assert lay_out_work(session, by, today=made.made_at.date()).overdue_total == 1
