@@ -1,13 +1,14 @@
 """The score's promises, on random pairs."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matching import COMPONENTS, MICRO, Bands, ProfileError, TextScale, Weights, score_pair
+from matching import COMPONENTS, MICRO, RULES, Bands, ProfileError, TextScale, Weights, score_pair
 from matching.score import COVERAGE, FOCUS, PARTS, compare_sets
 from tests.matching.factories import (
     COUNTRIES,
@@ -298,3 +299,16 @@ def test_a_vector_that_is_not_finite_or_too_long_is_refused(vector):
 def test_a_calibration_that_decreases_or_leaves_the_unit_is_refused(wrong):
     with pytest.raises(ProfileError):
         TextScale(wrong, "wrong")
+
+
+def test_the_page_on_the_score_says_what_the_code_does():
+    page = (Path(__file__).parents[2] / "docs" / "score.md").read_text("utf-8")
+    for component, points in WEIGHTS.micro_points().items():
+        assert f"| `{component}` | {points // MICRO} |" in page
+    for part in (part for parts in COMPONENTS.values() for part in parts):
+        assert f"| `{part.name}` | {part.neutral} |" in page
+    bands = Bands()
+    for band in ("strong", "good", "possible"):
+        assert f"| {band} | {getattr(bands, band):.0f} |" in page
+    for rule in RULES:
+        assert f"| `{rule}` |" in page
