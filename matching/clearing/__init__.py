@@ -6,9 +6,12 @@ regional need of like ones. Everything here is pure: a clearing is a proposal, a
 committed by it. ``docs/clearing.md`` says what the policies mean and how their results are proven.
 """
 
+from matching.clearing.bundle import Bundles, Coverage, Part, Triangle, split_bundles
 from matching.clearing.error import ClearingError
 from matching.clearing.exchange import clear
 from matching.clearing.market import Floor
+from matching.clearing.money import MoneyClearing, clear_money
+from matching.clearing.pool import NO_COUNTRY, Pool, PooledNeeds, pool_needs, propose_pools
 from matching.clearing.result import (
     POLICIES,
     Certificate,
@@ -20,14 +23,26 @@ from matching.clearing.result import (
 )
 
 __all__ = [
+    "NO_COUNTRY",
     "POLICIES",
+    "Bundles",
     "Certificate",
     "Clearing",
     "ClearingError",
     "Comparison",
+    "Coverage",
     "Floor",
     "GroupLevel",
+    "MoneyClearing",
+    "Part",
     "Policy",
+    "Pool",
+    "PooledNeeds",
     "ShadowPrices",
+    "Triangle",
     "clear",
+    "clear_money",
+    "pool_needs",
+    "propose_pools",
+    "split_bundles",
 ]

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from matching.clearing.error import ClearingError
-from matching.clearing.fair import Fair, fairest
+from matching.clearing.fair import fairest
 from matching.clearing.feasibility import explain
-from matching.clearing.level import Groups, read_groups
+from matching.clearing.level import read_groups
 from matching.clearing.market import Floor, Market, Pair, Sparse, read_market
 from matching.clearing.order import Floats, Indices
 from matching.clearing.price import Prices
@@ -20,9 +20,12 @@ from matching.clearing.result import (
     Certificate,
     Clearing,
     Comparison,
-    GroupLevel,
     Policy,
-    ShadowPrices,
+    bounded,
+    group_levels,
+    groups_set_aside,
+    levels_by_group,
+    shadow_prices,
 )
 from matching.clearing.stable import blocking, sweep
 from matching.clearing.total import greatest_total
@@ -31,9 +34,6 @@ ALL_TURNS_GROUPS = 64
 """``fair`` raises every level in turn up to so many groups, …"""
 ALL_TURNS_PAIRS = 50_000
 """… and so many pairs; beyond either, the worst level only, unless ``depth`` says more."""
-
-PROVEN = 1e-9
-"""A gap below this share is the solver's rounding, and is reported as 0."""
 
 
 def clear(
@@ -138,14 +138,14 @@ def _clear(market: Market, policy: Policy, depth: int | None) -> Clearing:
 def _clear_total(market: Market, depth: int | None) -> Clearing:
     best = greatest_total(market)
     groups = read_groups(market)
-    total = _total(market, best.flow)
-    bound, gap = _bounded(market, total, total + best.slack)
+    total = market.total(best.flow)
+    bound, gap = bounded(market, total, total + best.slack)
     certificate = Certificate(
         bound=bound,
         gap=gap,
         blocking_pairs=None,
-        levels=_levels(market, groups, best.flow),
-        set_aside=_labels(market, groups.aside),
+        levels=group_levels(market, groups, best.flow),
+        set_aside=groups_set_aside(market, groups),
         proven=gap == 0.0,
         depth=None,
         price_slack=best.prices.slack,
@@ -173,8 +173,8 @@ def _clear_stable(market: Market, depth: int | None) -> Clearing:
         bound=None,
         gap=None,
         blocking_pairs=tuple(market.pairs_at(blocking(market, stable.flow))),
-        levels=_levels(market, groups, stable.flow),
-        set_aside=_labels(market, groups.aside),
+        levels=group_levels(market, groups, stable.flow),
+        set_aside=groups_set_aside(market, groups),
         proven=True,
         depth=None,
         price_slack=stable.prices.slack,
@@ -186,14 +186,14 @@ def _clear_fair(market: Market, depth: int | None) -> Clearing:
     few = len(market.group_at) <= ALL_TURNS_GROUPS and market.pairs <= ALL_TURNS_PAIRS
     turns = depth or (max(len(market.group_at), 1) if few else 1)
     fair = fairest(market, turns)
-    total = _total(market, fair.flow)
-    bound, gap = _bounded(market, total, fair.bound)
+    total = market.total(fair.flow)
+    bound, gap = bounded(market, total, fair.bound)
     certificate = Certificate(
         bound=bound,
         gap=gap,
         blocking_pairs=None,
-        levels=_levels(market, fair.groups, fair.flow, fair),
-        set_aside=_labels(market, fair.groups.aside),
+        levels=group_levels(market, fair.groups, fair.flow, fair.ideal),
+        set_aside=groups_set_aside(market, fair.groups),
         proven=fair.proven,
         depth=turns,
         price_slack=fair.prices.slack,
@@ -214,23 +214,12 @@ def _result(
     worth: Floats | None = None,
 ) -> Clearing:
     """Put a flow back into the caller's order."""
-    needs, offers = np.empty(market.needs), np.empty(market.offers)
-    needs[market.need_at], offers[market.offer_at] = prices.needs, prices.offers
-    levels = np.full(market.group_labels, np.nan)
-    for served in certificate.levels:
-        levels[served.group] = served.level
     return Clearing(
         policy=policy,
         flow=market.to_matrix(flow, flow > 0),
-        total=_total(market, flow),
-        levels=levels,
-        shadow_prices=ShadowPrices(
-            offers=offers + 0.0,
-            needs=needs + 0.0,
-            pairs=market.to_matrix(prices.pairs, prices.pairs != 0),
-            groups=np.zeros(market.group_labels) if worth is None else worth,
-            floors=np.zeros(0) if floors is None else floors,
-        ),
+        total=market.total(flow),
+        levels=levels_by_group(market, certificate.levels),
+        shadow_prices=shadow_prices(market, prices, floors, worth),
         certificate=certificate,
         _compare=partial(_compare, market, depth),
     )
@@ -266,34 +255,3 @@ def _row(market: Market, clearing: Clearing, greatest: float) -> Comparison:
         groups_served=int(np.unique(market.group[served]).size),
         blocking_pairs=int(blocking(market, flow).sum()),
     )
-
-
-def _total(market: Market, flow: Indices) -> float:
-    """Sum of scores, rounded once, so that it does not hang on the order of posts."""
-    given = np.flatnonzero(flow)
-    return math.fsum((market.score[given] * flow[given]).tolist()) + 0.0
-
-
-def _bounded(market: Market, total: float, bound: float) -> tuple[float, float]:
-    gap = max(bound - total, 0.0) / max(abs(bound), market.scale)
-    return (total, 0.0) if gap <= PROVEN else (bound, gap)
-
-
-def _labels(market: Market, groups: Indices) -> tuple[int, ...]:
-    return tuple(sorted(int(group) for group in market.group_at[groups]))
-
-
-def _levels(
-    market: Market, groups: Groups, flow: Indices, fair: Fair | None = None
-) -> tuple[GroupLevel, ...]:
-    """Levels of the served groups, ascending."""
-    points = np.zeros(len(market.group_at))
-    given = np.flatnonzero(flow)
-    np.add.at(points, market.group[market.need[given]], market.score[given] * flow[given])
-    levels = points[groups.served] / groups.asked
-    rows = []
-    for row, (group, level) in enumerate(zip(market.group_at[groups.served], levels, strict=True)):
-        turn = int(fair.ideal.turn[row]) if fair else 0
-        bound = float(fair.ideal.level[row]) * market.scale if fair and turn else None
-        rows.append(GroupLevel(int(group), float(level), bound, turn or None))
-    return tuple(sorted(rows, key=lambda served: (served.level, served.group)))

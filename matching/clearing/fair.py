@@ -9,7 +9,6 @@ around it on larger ones.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import sparse
 
 from matching.clearing.level import (
     NEAR,
@@ -18,7 +17,7 @@ from matching.clearing.level import (
     ideal_levels,
     read_groups,
     relax_above,
-    with_floors,
+    with_shortfalls,
 )
 from matching.clearing.leximin import exact_leximin
 from matching.clearing.market import Market
@@ -110,22 +109,27 @@ def fairest(market: Market, depth: int) -> Fair:
         flow, proven = _search_levels(market, base, groups, ideal, program, relaxed, flow)
         program, relaxed, _ = relax_above(market, groups, _kept(groups, ideal, flow), ideal.core)
     flow, bound = _search_total(market, program, relaxed, flow)
+    prices, promised, worth = read_prices(market, groups, program, relaxed, flow)
+    return Fair(flow, groups, ideal, proven, prices, promised, worth, bound)
+
+
+def read_prices(
+    market: Market, groups: Groups, program: Program, relaxed: Relaxed, flow: Indices
+) -> tuple[Prices, Floats, Floats]:
+    """Read the prices of posts, of promised places and of levels off a linear program.
+
+    Parameters
+    ----------
+    program, relaxed
+        The program in which levels have floors, and its solution (``level.relax_above``).
+    """
     posts = market.needs + market.offers
-    worth = -relaxed.prices[posts:]
-    gain = market.score + program.rows[posts:].T @ worth
+    duals = -relaxed.prices[posts:]
+    gain = market.score + program.rows[posts:].T @ duals
     start = relaxed.prices[: market.needs], relaxed.prices[market.needs : posts]
+    promised, worth = duals[: len(market.floors)], duals[len(market.floors) :]
     prices = complete_prices(market, flow, gain, *start)
-    floors, levels = worth[: len(market.floors)], worth[len(market.floors) :]
-    return Fair(
-        flow,
-        groups,
-        ideal,
-        proven,
-        prices,
-        floors,
-        levels * groups.asked / market.scale,
-        bound,
-    )
+    return prices, promised, worth * groups.asked / market.scale
 
 
 def _kept(groups: Groups, ideal: Ideal, flow: Indices) -> Floats:
@@ -196,7 +200,7 @@ def _search_levels(
         return flow, False
     first = ideal.level[short > RESOLUTION].min()
     floors = np.where(ideal.level < first, ideal.level - np.maximum(short, 0.0), -np.inf)
-    stage = _with_shortfalls(base, groups, floors, ideal.level)
+    stage = with_shortfalls(base, groups, floors, ideal.level)
     found = _search_around(market, stage, program, relaxed, NODES)
     if found is not None:
         rest = ideal.level - groups.level(found[0])
@@ -205,37 +209,6 @@ def _search_levels(
         if after < before:
             flow = found[0]
     return flow, False
-
-
-def _with_shortfalls(base: Program, groups: Groups, floors: Floats, ideal: Floats) -> Program:
-    """Ask for the least shortfalls from the ideal, the greatest of them above all.
-
-    Beside the pairs there is a column for each group's shortfall and one for the greatest.
-    """
-    count = len(ideal)
-    bounded = with_floors(base, groups, floors)
-    asked = sparse.diags_array(groups.asked)
-    rows = [
-        [bounded.rows, sparse.csr_array((len(bounded.low), count + 1))],
-        [sparse.hstack([groups.rows, asked, sparse.csr_array((count, 1))])],
-        [
-            sparse.hstack(
-                [
-                    sparse.csr_array((count, len(base.gain))),
-                    -sparse.eye_array(count),
-                    np.ones((count, 1)),
-                ]
-            )
-        ],
-    ]
-    return Program(
-        gain=np.concatenate([np.zeros(len(base.gain)), np.full(count, -1.0), [-float(count)]]),
-        rows=sparse.vstack([sparse.hstack(parts) for parts in rows], format="csc"),
-        low=np.concatenate([bounded.low, ideal * groups.asked, np.zeros(count)]),
-        high=np.concatenate([bounded.high, np.full(2 * count, np.inf)]),
-        lower=np.concatenate([base.lower, np.zeros(count + 1)]),
-        upper=np.concatenate([base.upper, np.full(count + 1, np.inf)]),
-    )
 
 
 def _nearest(apart: Flags, margin: Floats, count: int) -> Flags:

@@ -49,12 +49,20 @@ class Groups:
         share of the greatest score.
     aside
         Groups of the market that ask and that nobody can serve.
+    unit
+        Places that count as one in linear programs.
     """
 
     served: Indices
     asked: Floats
     rows: Sparse
     aside: Indices
+    unit: float
+
+    @property
+    def weight(self) -> Floats:
+        """Units asked for by each group: what a level weighs in a row of scores, (served,)."""
+        return self.asked / self.unit
 
     def level(self, flow: Indices | Floats) -> Floats:
         """Mean score per place asked, as a share of the greatest score, (served,)."""
@@ -104,7 +112,9 @@ def read_groups(market: Market) -> Groups:
         shape=(len(served), market.pairs),
     )
     wants = sum_at(market.group, market.demand, count) > 0
-    return Groups(served, asked[served].astype(np.float64), rows, np.flatnonzero(wants & ~can))
+    return Groups(
+        served, asked[served].astype(np.float64), rows, np.flatnonzero(wants & ~can), market.unit
+    )
 
 
 def with_floors(program: Program, groups: Groups, floors: Floats) -> Program:
@@ -112,8 +122,40 @@ def with_floors(program: Program, groups: Groups, floors: Floats) -> Program:
     return replace(
         program,
         rows=sparse.vstack([program.rows, groups.rows], format="csc"),
-        low=np.concatenate([program.low, floors * groups.asked]),
+        low=np.concatenate([program.low, floors * groups.weight]),
         high=np.concatenate([program.high, np.full(len(floors), np.inf)]),
+    )
+
+
+def with_shortfalls(base: Program, groups: Groups, floors: Floats, ideal: Floats) -> Program:
+    """Ask for the least shortfalls from the ideal, the greatest of them above all.
+
+    Behind the columns that there are come one for each group's shortfall and one for the
+    greatest.
+    """
+    count = len(ideal)
+    bounded = with_floors(base, groups, floors)
+    asked = sparse.diags_array(groups.weight)
+    rows = [
+        [bounded.rows, sparse.csr_array((len(bounded.low), count + 1))],
+        [sparse.hstack([groups.rows, asked, sparse.csr_array((count, 1))])],
+        [
+            sparse.hstack(
+                [
+                    sparse.csr_array((count, len(base.gain))),
+                    -sparse.eye_array(count),
+                    np.ones((count, 1)),
+                ]
+            )
+        ],
+    ]
+    return Program(
+        gain=np.concatenate([np.zeros(len(base.gain)), np.full(count, -1.0), [-float(count)]]),
+        rows=sparse.vstack([sparse.hstack(parts) for parts in rows], format="csc"),
+        low=np.concatenate([bounded.low, ideal * groups.weight, np.zeros(count)]),
+        high=np.concatenate([bounded.high, np.full(2 * count, np.inf)]),
+        lower=np.concatenate([base.lower, np.zeros(count + 1)]),
+        upper=np.concatenate([base.upper, np.full(count + 1, np.inf)]),
     )
 
 
@@ -230,7 +272,8 @@ class Ladder:
         self._market = market
         self._groups = groups
         program = transport(market)
-        self._program = replace(program, upper=np.minimum(program.upper, market.most))
+        most = market.most / market.unit
+        self._program = replace(program, upper=np.minimum(program.upper, most))
 
     def common_level(self, level: Floats, free: Flags) -> tuple[float, Flags]:
         """Find the greatest level that all free groups reach, and those that keep it down.
@@ -240,7 +283,7 @@ class Ladder:
         level
             Level at which each group that is not free is held, (served,).
         """
-        column = np.where(free, -self._groups.asked, 0.0)
+        column = np.where(free, -self._groups.weight, 0.0)
         solution, reduced = self._solve(np.where(free, 0.0, level), ~free, column, 1.0)
         self._settle(reduced)
         return solution.value, free & (self._weights(solution) >= BINDING)
@@ -258,7 +301,7 @@ class Ladder:
         cut = np.zeros(self._market.pairs)
         while True:
             target = np.minimum(best, tried)
-            column = np.where(free, self._groups.asked, 0.0)
+            column = np.where(free, self._groups.weight, 0.0)
             solution, reduced = self._solve(np.where(free, target, level), ~free, column, -1.0)
             behind = -solution.value
             if behind <= NEAR:
@@ -314,7 +357,7 @@ class Ladder:
 
     def _weights(self, solution: Relaxed) -> Floats:
         duals = solution.prices[len(self._program.low) :]
-        return np.asarray(-duals * self._groups.asked, np.float64)
+        return np.asarray(-duals * self._groups.weight, np.float64)
 
 
 def _level_of(weight: Floats, best: Floats, total: float) -> float:
@@ -336,7 +379,7 @@ def relax_growing(market: Market, program: Program, core: Flags) -> tuple[Relaxe
     Pairs come in as long as they improve the solution by more than a millionth.
     """
     further = len(program.gain) - market.pairs
-    most = np.append(market.most.astype(np.float64), np.zeros(further))
+    most = np.append(market.most / market.unit, np.zeros(further))
     last = [np.inf]
 
     def add(solution: Relaxed, reduced: Floats, used: Flags) -> Flags:

@@ -1,5 +1,6 @@
 """The exchange to be cleared: pairs, places and rules, read from the caller's arrays and checked."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
@@ -72,6 +73,9 @@ class Market:
         group.
     group_labels
         One more than the greatest group of the caller.
+    unit
+        Places that count as one in linear programs: a power of two, so that whole places stay
+        whole. 1, unless the places are amounts of money.
     """
 
     need: Indices
@@ -88,6 +92,7 @@ class Market:
     offer_at: Indices
     group_at: Indices
     group_labels: int
+    unit: float = 1.0
 
     @property
     def pairs(self) -> int:
@@ -124,6 +129,11 @@ class Market:
     def used(self, flow: Indices) -> Indices:
         """Places that each offer gives, (offers,)."""
         return sum_at(self.offer, flow, self.offers)
+
+    def total(self, flow: Indices) -> float:
+        """Sum of scores, rounded once, so that it does not hang on the order of posts."""
+        given = np.flatnonzero(flow)
+        return math.fsum((self.score[given] * flow[given]).tolist()) + 0.0
 
     def pairs_at(self, chosen: Flags) -> list[Pair]:
         """The chosen pairs as the caller knows them."""

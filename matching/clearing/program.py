@@ -191,7 +191,9 @@ def solve_whole(program: Program, whole: Flags, *, nodes: int, gap: float = 0.0)
         raise Unfinished
     x = np.where(whole, np.rint(result.x), result.x)
     value = float(program.gain @ x)
-    bound = -float(cast("float", result.mip_dual_bound)) * (largest / SCALE)
+    if result.mip_dual_bound is None:
+        return Whole(x, value, value)
+    bound = -float(result.mip_dual_bound) * (largest / SCALE)
     return Whole(x, value, max(bound, value) if np.isfinite(bound) else value)
 
 

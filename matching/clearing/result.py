@@ -4,14 +4,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from matching.clearing.error import ClearingError
-from matching.clearing.market import Sparse
-from matching.clearing.order import Floats
+from matching.clearing.level import Groups, Ideal
+from matching.clearing.market import Market, Sparse
+from matching.clearing.order import Floats, Indices
+from matching.clearing.price import Prices
 
 Policy: TypeAlias = Literal["total", "stable", "fair"]
 
 POLICIES: tuple[Policy, ...] = ("total", "stable", "fair")
 """The ways to clear, in the order in which they are compared."""
+
+
+PROVEN = 1e-9
+"""A gap below this share is the solver's rounding, and is reported as 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,3 +194,53 @@ class Clearing:
     def compare(self) -> Mapping[Policy, Comparison]:
         """Clear the same exchange under every policy, to see what each gives up."""
         return self._compare(self)
+
+
+def bounded(market: Market, total: float, bound: float) -> tuple[float, float]:
+    """A bound and the gap to it, both without the solver's rounding."""
+    gap = max(bound - total, 0.0) / max(abs(bound), market.scale)
+    return (total, 0.0) if gap <= PROVEN else (bound, gap)
+
+
+def group_levels(
+    market: Market, groups: Groups, flow: Indices, ideal: Ideal | None = None
+) -> tuple[GroupLevel, ...]:
+    """Levels of the served groups, ascending, beside their ideal ones where there are any."""
+    points = np.zeros(len(market.group_at))
+    given = np.flatnonzero(flow)
+    np.add.at(points, market.group[market.need[given]], market.score[given] * flow[given])
+    levels = points[groups.served] / groups.asked
+    rows = []
+    for row, (group, level) in enumerate(zip(market.group_at[groups.served], levels, strict=True)):
+        turn = int(ideal.turn[row]) if ideal else 0
+        bound = float(ideal.level[row]) * market.scale if ideal and turn else None
+        rows.append(GroupLevel(int(group), float(level), bound, turn or None))
+    return tuple(sorted(rows, key=lambda served: (served.level, served.group)))
+
+
+def levels_by_group(market: Market, levels: tuple[GroupLevel, ...]) -> Floats:
+    """Levels by number of the group, (groups,); NaN for groups that have none."""
+    by_group = np.full(market.group_labels, np.nan)
+    for served in levels:
+        by_group[served.group] = served.level
+    return by_group
+
+
+def groups_set_aside(market: Market, groups: Groups) -> tuple[int, ...]:
+    """Groups that ask and that nobody can serve, as the caller numbers them."""
+    return tuple(sorted(int(group) for group in market.group_at[groups.aside]))
+
+
+def shadow_prices(
+    market: Market, prices: Prices, floors: Floats | None = None, worth: Floats | None = None
+) -> ShadowPrices:
+    """Put prices back into the caller's order."""
+    needs, offers = np.empty(market.needs), np.empty(market.offers)
+    needs[market.need_at], offers[market.offer_at] = prices.needs, prices.offers
+    return ShadowPrices(
+        offers=offers + 0.0,
+        needs=needs + 0.0,
+        pairs=market.to_matrix(prices.pairs, prices.pairs != 0),
+        groups=np.zeros(market.group_labels) if worth is None else worth,
+        floors=np.zeros(0) if floors is None else floors,
+    )

@@ -70,33 +70,29 @@ def transport(market: Market) -> Program:
         sparse.csr_array((ones, (market.need, pairs)), shape=(market.needs, market.pairs)),
         sparse.csr_array((ones, (market.offer, pairs)), shape=(market.offers, market.pairs)),
     ]
-    promised = []
-    for members, places in market.floors:
+    for members, _ in market.floors:
         inside = np.flatnonzero(np.isin(market.need, members))
+        row = np.zeros(len(inside), np.int64)
         rows.append(
-            sparse.csr_array(
-                (np.ones(len(inside)), (np.zeros(len(inside), np.int64), inside)),
-                shape=(1, market.pairs),
-            )
+            sparse.csr_array((np.ones(len(inside)), (row, inside)), shape=(1, market.pairs))
         )
-        promised.append(float(places))
+    floors = np.array([places for _, places in market.floors], np.float64)
     most = market.most
     asked = np.where(market.exact, market.demand, market.asked).astype(np.float64)
     given = np.zeros(market.offers)
     np.add.at(given, market.offer, most.astype(np.float64))
     bounded = market.limit < np.minimum(market.demand[market.need], market.capacity[market.offer])
+    free = np.full(market.offers, -np.inf)
+    low = np.concatenate([np.where(market.exact, asked, -np.inf), free, floors])
+    high = np.concatenate([asked, np.minimum(market.capacity, given), np.full(len(floors), np.inf)])
     return Program(
         gain=market.score,
         rows=sparse.vstack(rows, format="csc"),
-        low=np.concatenate(
-            [np.where(market.exact, asked, -np.inf), np.full(market.offers, -np.inf), promised]
-        ),
-        high=np.concatenate(
-            [asked, np.minimum(market.capacity, given), np.full(len(promised), np.inf)]
-        ),
-        lower=market.least.astype(np.float64),
+        low=low / market.unit,
+        high=high / market.unit,
+        lower=market.least / market.unit,
         # A limit that the two posts imply anyway would only burden the solver.
-        upper=np.where(bounded | (most == 0), most, np.inf),
+        upper=np.where(bounded | (most == 0), most / market.unit, np.inf),
     )
 
 
@@ -124,8 +120,9 @@ def greatest_total(market: Market) -> Optimum:
                 raise
             core = np.ones(market.pairs, bool)
             continue
-        flow = np.rint(solution.x).astype(np.int64)
-        if (np.abs(solution.x - flow) > FRACTION).any():
+        places = solution.x * market.unit
+        flow = np.rint(places).astype(np.int64)
+        if market.floors and (np.abs(places - flow) > FRACTION).any():
             return _between_floors(market, program, solution)
         floors = -solution.prices[market.needs + market.offers :]
         gain = market.score + program.rows[market.needs + market.offers :].T @ floors
@@ -244,15 +241,13 @@ def _break_ties(market: Market, program: Program, flow: Indices, prices: Prices)
         Program(
             gain=1.0 + lots(market.pairs)[columns] / 1024,
             rows=rows,
-            low=np.where(open_row, 0.0, load),
-            high=np.where(open_row, np.minimum(room, 2.0**53), load),
-            lower=market.least[columns].astype(np.float64),
-            upper=market.most[columns].astype(np.float64),
+            low=np.where(open_row, 0.0, load) / market.unit,
+            high=np.where(open_row, np.minimum(room, 2.0**53), load) / market.unit,
+            lower=market.least[columns] / market.unit,
+            upper=market.most[columns] / market.unit,
         )
     )
     chosen = flow.copy()
-    chosen[columns] = np.rint(best.x).astype(np.int64)
-    if (np.abs(best.x - chosen[columns]) > FRACTION).any():
-        return flow
+    chosen[columns] = np.rint(best.x * market.unit).astype(np.int64)
     before, after = (math.fsum(market.score * places) for places in (flow, chosen))
     return chosen if after >= before - tolerance else flow
