@@ -263,7 +263,9 @@ def pool_needs(
     for row, needs in enumerate(members):
         eligible: dict[int, list[tuple[float, float]]] = {}
         for need in needs:
-    XX, max(float(wanted[need]), 1e-9))
+            for entry in range(matrix.indptr[need], matrix.indptr[need + 1]):
+                eligible.setdefault(int(matrix.indices[entry]), []).append(
+                    (float(matrix.data[entry]), max(float(wanted[need]), 1e-9))
                 )
         total = int(wanted[list(needs)].sum())
         for offer, found in sorted(eligible.items()):
