@@ -207,10 +207,13 @@ class Post(Base):
         raise NotImplementedError
 
     def can_be_seen_by(self, user: User | None) -> bool:
-        """Whether the person may read the post: everybody once it was published."""
-        if self.status in PUBLICLY_READABLE:
+        """Whether the person may read the post: everybody once it was published.
+
+        A draft is its own organisation's alone; what was handed in, the moderators' too.
+        """
+        if self.status in PUBLICLY_READABLE or self.can_be_edited_by(user):
             return True
-        return self.can_be_edited_by(user) or self.can_be_moderated_by(user)
+        return self.status != PostStatus.DRAFT and self.can_be_moderated_by(user)
 
     def can_be_edited_by(self, user: User | None) -> bool:
         """Whether the person writes for the organisation that posts."""

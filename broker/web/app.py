@@ -10,7 +10,6 @@ from flask_limiter.util import get_remote_address
 from flask_talisman import Talisman
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import IntegerConverter
 
 from broker.exchange import Exchange
 from broker.paths import STATIC, TEMPLATES
@@ -40,12 +39,6 @@ POLICY = {
     "frame-ancestors": "'none'",
 }
 """Content security policy: nothing comes from another host, and no script stands in a page."""
-
-
-class RowNumber(IntegerConverter):
-    """Numbers in addresses that a row can have: nine digits at most, else there is no such page."""
-
-    regex = r"\d{1,9}"
 
 
 def create_app(settings: Settings | None = None, exchange: Exchange | None = None) -> Flask:
@@ -82,7 +75,6 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
         RATELIMIT_HEADERS_ENABLED=True,
     )  # fmt: skip
     app.extensions["exchange"] = exchange
-    app.url_map.converters["int"] = RowNumber
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies
