@@ -400,7 +400,7 @@ def standing_of(session: Session, organisations: Iterable[Organisation]) -> dict
         .group_by(User.organisation_id)
     )
     counts = {(organisation, kind): number for organisation, kind, number in posts}
-    accounts = dict(people.tuples().all())
+    accounts = dict(people.all())
     return {
         id_: Standing(
             counts.get((id_, "need"), 0), counts.get((id_, "offer"), 0), accounts.get(id_, 0)

@@ -96,9 +96,9 @@ def test_the_desk_tells_what_waits(exchange, office):
         session.add_all([late, Milestone(agreement=made, title="Second", due=date(2090, 1, 1))])
         make_run(session)
     words = _text(office.get("/secretariat"))
-    assert "1 posts to review" in words
-    assert "1 interests without an answer for 14 days" in words
-    assert "1 late milestones" in words
+    assert "1 post to review" in words
+    assert "1 interest without an answer for 14 days" in words
+    assert "1 late milestone" in words
     assert "Waiting for review" in words
     assert "First workshop" in words
     assert "Run 1 of" in words
@@ -112,8 +112,8 @@ def test_a_coordinators_desk_holds_her_subregion_alone(exchange, andean):
                 session, post_need(session, organisation), post_offer(session), days_ago=20
             )
     words = _text(andean.get("/secretariat"))
-    assert "1 posts to review" in words
-    assert "1 interests without an answer" in words
+    assert "1 post to review" in words
+    assert "1 interest without an answer" in words
     assert "Of gov-pe" in words
     assert "Of gov-jm" not in words
 
