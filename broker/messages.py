@@ -18,15 +18,19 @@ SENTENCES = {
     "post_transition": _l("This post is “%(now)s” and cannot become “%(then)s”. Reload the page to see its present state."),
     "match_transition": _l("This match is “%(now)s” and cannot become “%(then)s”. Reload the page to see its present state."),
     "agreement_transition": _l("This agreement is “%(now)s” and cannot become “%(then)s”. Reload the page to see its present state."),
+    "round_transition": _l("This round is “%(now)s” and cannot become “%(then)s”. Reload the page to see its present state."),
+    "proposal_transition": _l("This proposal is “%(now)s” and cannot become “%(then)s”. Reload the page to see its present state."),
     # Permissions
     "edit_post": _l("Only the organisation that posted this may change it."),
     "post_kind": _l("Your role does not post this. Governments post needs and offers; providers and task forces post offers."),
     "moderate_post": _l("Only the secretariat, or the coordinator of that subregion, may review this post, and never one of their own organisation."),
     "see_post": _l("This post is not public yet. Sign in as its organisation to read it."),
+    "see_balance": _l("Only the organisation that posted this and its moderators may read its balance."),
     "match_side": _l("Only the organisation that posted the need or the one that posted the offer may do this."),
     "answer_own_interest": _l("The other side answers your interest; you cannot answer it yourself."),
     "agreement_party": _l("Only the parties of this agreement may do this."),
     "see_agreement": _l("This agreement is still being negotiated. Only its parties may read it."),
+    "pool_member": _l("Only the countries whose needs are to be pooled may answer this."),
     "secretariat_only": _l("Only the secretariat may do this."),
     "sign_in_needed": _l("Please sign in first."),
     "role_needed": _l("Your role does not open this page."),
@@ -47,6 +51,14 @@ SENTENCES = {
     "email_taken": _l("An account with the address %(email)s exists already."),
     "own_role": _l("You cannot take your own role or account away. Ask a colleague of the secretariat."),
     "last_secretariat": _l("This is the only account of the secretariat; open another one first."),
+    # Clearing
+    "round_ended": _l("The round “%(name)s” has ended and can no longer change. Open a new one."),
+    "round_not_cleared": _l("The round “%(name)s” has not been cleared yet, so there is nothing to send. Clear it first."),
+    "round_version_is_final": _l("Version %(number)s of this round is kept as it was and can no longer change. Clear the round again to make a new one."),
+    "rule_exists": _l("This round has a rule for the need %(need)s and the offer %(offer)s already. Take it off first."),
+    "proposal_not_waiting": _l("This proposal no longer waits for an answer: it is “%(status)s”."),
+    "proposal_answered": _l("Your side has already answered this proposal."),
+    "pool_settled": _l("This question is settled, or your country has answered it already."),
     # Capacity
     "capacity_exceeded": _l("The offer %(reference)s has not enough left for this: asked are %(places_asked)s places and %(money_asked)s %(currency)s; left are %(places_left)s places and %(money_left)s %(currency)s. Propose smaller terms."),
     "offer_not_live": _l("The offer %(reference)s is no longer on the exchange, so nothing can be committed from it."),
@@ -130,8 +142,18 @@ STATES = {
     "completed": _l("completed"),
     "terminated": _l("terminated"),
     "abandoned": _l("abandoned"),
+    "open": _l("being prepared"),
+    "sent": _l("sent to the parties"),
+    "closed": _l("closed"),
+    "cancelled": _l("cancelled"),
+    "waiting": _l("waiting for an answer"),
+    "accepted": _l("accepted by both sides"),
+    "lapsed": _l("lapsed"),
+    "asked": _l("countries are asked"),
+    "agreed": _l("all countries consent"),
+    "refused": _l("a country does not consent"),
 }
-"""State of a post, match or agreement → its name."""
+"""State of a post, match, agreement, round, proposal or pool → its name."""
 
 
 def sentence(error: DomainError) -> str:
@@ -164,7 +186,7 @@ def _problem(problem: Any) -> str:
 def _shown(name: str, value: Any) -> str:
     if value is None:
         return "–"
-    if name in ("now", "then") and value in STATES:
+    if name in ("now", "then", "status") and value in STATES:
         return str(STATES[value])
     if isinstance(value, list):
         return ", ".join(map(str, value)) or gettext("nothing")

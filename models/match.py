@@ -191,6 +191,21 @@ class Match(Base):
         interest.close(by, accept, message, reason)
         return interest
 
+    def join(self, first: User, second: User, message: str = "") -> None:
+        """Make the match mutual: both sides have accepted what a clearing round proposed.
+
+        Parameters
+        ----------
+        first, second : User
+            Who accepted for either side, in the order in which they did. An interest that waits is
+            answered by it.
+        """
+        if self.status in (MatchStatus.MUTUAL, MatchStatus.AGREEMENT):
+            return
+        waiting = self.open_interest() or self.express_interest(first, message, None)
+        other = second if self.require_side(first) == waiting.side else first
+        self.answer(other, True, message)
+
     def dismiss(self, by: User, reason: str, note: str) -> Dismissal:
         """Take the match out of one side's list, with the reason, until either post changes.
 
