@@ -2,7 +2,7 @@
 
 Run it after a change of ``centre_corpus.yaml``, of the glossary or of the encoder:
 
-    python benchmarks/make_centre.py [--cache FILE.npz]
+    python -m benchmarks.make_centre [--cache FILE.npz]
 
 The corpus says each subject in several ways and four languages, so it shows in which directions
 vectors differ although the subject is the same (language, side, register, length, a date), and in
@@ -25,6 +25,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from benchmarks.vector_cache import VectorCache
 from broker.encoder import load_encoder
 from matching.glossary import Glossary
 from matching.text import GLOSSARY_SHARE, WORDS_GLOSSARY_SHARE, Encoder, Role, Side, joined, wording
@@ -36,8 +37,6 @@ THEMES = Path(__file__).parent.parent / "fixtures" / "reference" / "themes.yaml"
 TARGET = Path(__file__).parent.parent / "matching" / "centre.py"
 
 LANGUAGES = ("es", "en", "pt", "fr")
-NEED_KINDS = ("need", "goal", "dated", "plan")
-OFFER_KINDS = ("offer", "measure", "programme")
 ROLES: dict[Side, Role] = {"need": "query", "offer": "passage"}
 
 SHRINK = 2.0
@@ -114,29 +113,18 @@ def kinds_of(subject: dict[str, dict[str, str]], place: int) -> dict[Side, list[
     }
 
 
-def encode_corpus(
-    encoder: Encoder, roles: Sequence[tuple[Side, Role]], cache: Path | None = None
-) -> Corpus:
-    """Encode the corpus in the roles asked for (some minutes), or take it from a cache."""
+def encode_corpus(encoder: Encoder, roles: Sequence[tuple[Side, Role]]) -> Corpus:
+    """Encode the corpus in the roles asked for (some minutes)."""
     subjects = read_corpus()
     texts: dict[Side, list[list[list[str]]]] = {"need": [], "offer": []}
     for place, subject in enumerate(subjects):
         for side, kinds in kinds_of(subject, place).items():
             texts[side].append(kinds)
-    known: dict[str, NDArray[np.float32]] = {}
-    if cache is not None and cache.exists():
-        with np.load(cache) as stored:
-            known = dict(stored)
     vectors: dict[tuple[Side, Role], Floats] = {}
     for side, role in roles:
         flat = [text for kinds in texts[side] for kind in kinds for text in kind]
-        key = hashlib.sha256("\0".join([encoder.version, role, *flat]).encode()).hexdigest()
-        if key not in known:
-            known[key] = encoder.encode(flat, role)
         shape = (len(subjects), len(texts[side][0]), len(LANGUAGES), encoder.dimension)
-        vectors[side, role] = known[key].astype(np.float64).reshape(shape)
-    if cache is not None:
-        np.savez(cache, **known)
+        vectors[side, role] = encoder.encode(flat, role).astype(np.float64).reshape(shape)
     return Corpus(
         tuple(str(subject["subject"]) for subject in subjects),
         tuple(str(subject["field"]) for subject in subjects),
@@ -190,10 +178,10 @@ def _power(covariance: Floats, ridge: float, power: float) -> Floats:
     return raised
 
 
-def read_glossary() -> Glossary:
-    """Read the reference data's glossary."""
+def read_terms() -> dict[str, dict[str, list[str]]]:
+    """Read the reference data's glossary: theme → language → terms."""
     themes = yaml.safe_load(THEMES.read_text(encoding="utf-8"))
-    return Glossary({theme["code"]: theme["keywords"] for theme in themes})
+    return {theme["code"]: theme["keywords"] for theme in themes}
 
 
 def likenesses(corpus: Corpus, *, with_encoder: bool) -> dict[str, Floats]:
@@ -203,7 +191,7 @@ def likenesses(corpus: Corpus, *, with_encoder: bool) -> dict[str, Floats]:
     ``same``: the same text in two languages (without encoder: its two lengths, in one).
     ``serves``: a need and an offer of one subject. ``apart``: of two subjects of unlike fields.
     """
-    glossary = read_glossary()
+    glossary = Glossary(read_terms())
     order = np.random.default_rng(7).permutation(len(corpus.subjects))
     fields = np.array(corpus.fields)
     found: dict[str, list[float]] = {"same": [], "serves": [], "apart": []}
@@ -344,7 +332,8 @@ def main() -> None:
     encoder = load_encoder()
     if encoder is None:
         raise SystemExit("the encoder cannot be loaded; nothing written")
-    corpus = encode_corpus(encoder, list(ROLES.items()), arguments.parse_args().cache)
+    cached = VectorCache(encoder, arguments.parse_args().cache)
+    corpus = encode_corpus(cached, list(ROLES.items()))
     centre = fit(corpus.vectors["need", "query"], corpus.vectors["offer", "passage"])
     raws, likeness = calibration(likenesses(corpus, with_encoder=True))
     words_raws, words_likeness = calibration(likenesses(corpus, with_encoder=False))
