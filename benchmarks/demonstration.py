@@ -175,7 +175,7 @@ class ServedReader:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         self.connection.request(method, path, urlencode(form or {}), headers)
         answer = self.connection.getresponse()
-        body = answer.read()
+        body: bytes = answer.read()
         for line in answer.headers.get_all("Set-Cookie", []):
             self.cookies |= {name: morsel.value for name, morsel in SimpleCookie(line).items()}
         _require_answer(method, path, answer.status)

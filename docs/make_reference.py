@@ -34,7 +34,7 @@ from sqlalchemy.types import (
 from broker.cli import main as broker_command
 from broker.paths import FIXTURES
 from broker.reference_data import TAXONOMIES, read_reference
-from models import AGREEMENT_LIFE, FACETS, MATCH_LIFE, POST_LIFE, Base
+from models import FACETS, Base
 from models.base import Amount, UTCDateTime
 from models.life import Life
 
@@ -68,6 +68,8 @@ def renew(page: str) -> str:
 
 def _renewed(block: re.Match[str]) -> str:
     what = block["what"]
+    if what not in expected_blocks():
+        return block[0]
     kind, _, name = what.partition(" ")
     text = WRITERS[kind](name, _meanings(block["text"]))
     return f"<!-- generated: {what} -->\n{text.strip()}\n<!-- end -->"
@@ -138,7 +140,8 @@ def describe_table(name: str, meanings: Meanings) -> str:
 
 
 def _docstring(model: type) -> str:
-    text = inspect.cleandoc(model.__doc__ or "")
+    # A section of attributes says in another way what the table of columns says.
+    text = re.split(r"\n\n\w+\n-{3,}\n", inspect.cleandoc(model.__doc__ or ""))[0]
     text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text)
     return text.replace("``", "`")
 
@@ -187,7 +190,12 @@ def _names(columns: Iterable[Column[Any]]) -> str:
 
 # --- Lives, facets and taxonomies ------------------------------------------------------------
 
-LIVES: dict[str, Life[Any]] = {life.noun: life for life in (POST_LIFE, MATCH_LIFE, AGREEMENT_LIFE)}
+LIVES: dict[str, Life[Any]] = {
+    value.noun: value
+    for module in dict.fromkeys(mapper.class_.__module__ for mapper in Base.registry.mappers)
+    for value in vars(sys.modules[module]).values()
+    if isinstance(value, Life)
+}
 
 
 def describe_life(noun: str, meanings: Meanings) -> str:
@@ -287,6 +295,7 @@ def main() -> None:
     behind = [page for page, text in texts.items() if renew(text) != text]
     shown = [what for text in texts.values() for what in blocks(text)]
     problems = [f"no page shows: {what}" for what in sorted(expected_blocks() - set(shown))]
+    problems += [f"the code has no: {what}" for what in sorted(set(shown) - expected_blocks())]
     for page in behind:
         if check:
             problems.append(f"{page.name} is behind the code")
