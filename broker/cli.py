@@ -224,6 +224,32 @@ def db_check() -> None:
     click.echo("The database fits the program.")
 
 
+@main.group()
+def ledger() -> None:
+    """Look after the ledger of places and money."""
+
+
+@ledger.command("check")
+@_told
+def ledger_check() -> None:
+    """Tell whether every balance is the sum of its rows; exit code 1 if not."""
+    from models.ledger import imbalances
+
+    exchange = _up_to_date()
+    with exchange.reading() as session:
+        found = imbalances(session)
+    for line in found:
+        click.echo(
+            "{reference}: {places} places in the balance, {places_in_ledger} in the rows; "
+            "{money} {currency} in the balance, {money_in_ledger} {currency_in_ledger} "
+            "in the rows".format_map(line),
+            err=True,
+        )
+    if found:
+        sys.exit(FAILED)
+    click.echo("Every balance is the sum of its rows.")
+
+
 @main.command("load")
 @click.argument("folder", type=click.Path(path_type=Path))
 @_told

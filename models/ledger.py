@@ -7,7 +7,7 @@ from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from sqlalchemy import case, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from models.agreement import Agreement, Commitment
 from models.base import utc_now
@@ -221,6 +221,88 @@ def _enter(
     offer.follow_balance()
     need.follow_balance()
     return row
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the ledger as one post's balance counts it, and what is left after it.
+
+    Money is in the post's currency; ``source`` is the row itself, with the rate of a conversion.
+    """
+
+    source: Commitment
+    places: int
+    money: Decimal
+    places_left: int | None
+    money_left: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What a post began with, what agreements took and gave back, and what remains.
+
+    Attributes
+    ----------
+    opening_places, opening_money, places_left, money_left
+        None where the post states no number. Below zero where a need is covered beyond its asking.
+    is_sound : bool
+        Whether the rows add up to the balance that the post itself keeps.
+    """
+
+    entries: tuple[Entry, ...]
+    opening_places: int | None
+    opening_money: Decimal | None
+    places_left: int | None
+    money_left: Decimal | None
+    is_sound: bool
+
+    def places_of(self, kind: str) -> int:
+        """Sum of the places of all ``"commit"`` or all ``"return"`` rows."""
+        return sum(entry.places for entry in self.entries if entry.source.kind == kind)
+
+    def money_of(self, kind: str) -> Decimal:
+        """Sum of the money of all ``"commit"`` or all ``"return"`` rows."""
+        return sum((e.money for e in self.entries if e.source.kind == kind), NOTHING)
+
+
+def balance(session: Session, post: Offer | Need) -> Balance:
+    """The balance of an offer or need, row by row, oldest first."""
+    is_offer = isinstance(post, Offer)
+    if isinstance(post, Offer):
+        opening_places, opening_money = post.places, post.money
+        kept = (post.places_committed, post.money_committed)
+    else:
+        opening_places = post.places_wanted
+        opening_money = post.money_most if post.money_most is not None else post.money_least
+        kept = (post.places_covered, post.money_covered)
+    rows = session.scalars(
+        select(Commitment)
+        .where((Commitment.offer_id if is_offer else Commitment.need_id) == post.id)
+        .order_by(Commitment.id)
+        .options(selectinload(Commitment.agreement))
+    )
+    entries: list[Entry] = []
+    places, money = 0, NOTHING
+    for row in rows:
+        amount = row.money if is_offer else row.need_money
+        places, money = places + row.places, money + amount
+        entries.append(
+            Entry(
+                row,
+                row.places,
+                amount,
+                None if opening_places is None else opening_places - places,
+                None if opening_money is None else opening_money - money,
+            )
+        )
+    return Balance(
+        tuple(entries),
+        opening_places,
+        opening_money,
+        None if opening_places is None else opening_places - places,
+        None if opening_money is None else opening_money - money,
+        is_sound=(places, money) == kept,
+    )
 
 
 def imbalances(session: Session) -> list[dict[str, object]]:

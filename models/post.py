@@ -230,6 +230,12 @@ class Post(Base):
             and user.organisation_id != self.organisation_id
         )
 
+    def shows_balance_to(self, user: User | None) -> bool:
+        """Whether the person may read the ledger's rows: its organisation, and moderators."""
+        return user is not None and (
+            user.acts_for(self.organisation_id) or user.moderates(self.subregions())
+        )
+
     def move_to(self, status: PostStatus) -> None:
         """Go on to ``status``.
 

@@ -63,6 +63,7 @@ TABLE = {
     "agreements.abandon": POSTERS,
     "agreements.milestone": POSTERS,
     "agreements.indicator": POSTERS,
+    "ledger.balance": SIGNED_IN,
     "secretariat.desk": MODERATORS,
     "secretariat.queue": MODERATORS,
     "secretariat.publish": MODERATORS,
