@@ -240,8 +240,10 @@ def _compare(market: Market, depth: int | None, clearing: Clearing) -> Mapping[P
 
 
 def _row(market: Market, clearing: Clearing, greatest: float) -> Comparison:
-    places = clearing.flow[market.need_at[market.need], market.offer_at[market.offer]]
-    flow = np.asarray(places, np.int64)
+    flow = np.zeros(0, np.int64)
+    if market.pairs:
+        at = market.need_at[market.need], market.offer_at[market.offer]
+        flow = np.asarray(clearing.flow[at], np.int64)
     served = market.served(flow) > 0
     levels = [served.level for served in clearing.certificate.levels]
     return Comparison(

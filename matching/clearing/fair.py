@@ -109,8 +109,27 @@ def fairest(market: Market, depth: int) -> Fair:
         flow, proven = _search_levels(market, base, groups, ideal, program, relaxed, flow)
         program, relaxed, _ = relax_above(market, groups, _kept(groups, ideal, flow), ideal.core)
     flow, bound = _search_total(market, program, relaxed, flow)
+    flow = _fill(market, flow)
     prices, promised, worth = read_prices(market, groups, program, relaxed, flow)
+    bound = max(bound, market.total(flow))
     return Fair(flow, groups, ideal, proven, prices, promised, worth, bound)
+
+
+def _fill(market: Market, flow: Indices) -> Indices:
+    """Give places that both sides have left where that costs nothing, the best pairs first."""
+    demand = market.demand - market.served(flow)
+    capacity = market.capacity - market.used(flow)
+    room = np.minimum(demand[market.need], capacity[market.offer])
+    room = np.minimum(room, market.limit - flow)
+    filled = flow.copy()
+    some = np.flatnonzero((room > 0) & (market.score >= 0))
+    for pair in some[np.argsort(-market.score[some], kind="stable")]:
+        need, offer = market.need[pair], market.offer[pair]
+        places = min(demand[need], capacity[offer], market.limit[pair] - flow[pair])
+        filled[pair] += places
+        demand[need] -= places
+        capacity[offer] -= places
+    return filled
 
 
 def read_prices(

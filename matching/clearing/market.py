@@ -167,8 +167,14 @@ def read_market(
     forbidden: Iterable[Pair] = (),
     fixed: Mapping[Pair, int] | None = None,
     floors: Sequence[Floor] = (),
+    names: tuple[str, str] = ("demand", "capacity"),
 ) -> Market:
     """Check the input of ``clear`` and put it in canonical order.
+
+    Parameters
+    ----------
+    names
+        What demand and capacity are called in errors; the others are those of ``clear``.
 
     Raises
     ------
@@ -176,8 +182,8 @@ def read_market(
         The input is malformed, or pairs that must be cannot be together.
     """
     need, offer, score, shape = _read_scores(scores)
-    wanted = read_amounts(demand, shape[0], "demand")
-    given = read_amounts(capacity, shape[1], "capacity")
+    wanted = read_amounts(demand, shape[0], names[0])
+    given = read_amounts(capacity, shape[1], names[1])
     limit = _read_limits(pair_limit, need, offer, shape)
     least = np.zeros(len(need), np.int64)
     key = need * max(shape[1], 1) + offer

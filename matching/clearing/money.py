@@ -188,6 +188,7 @@ def clear_money(
         forced=forced,
         forbidden=forbidden,
         fixed=fixed,
+        names=("asked", "budgets"),
     )
     purse = _read_purse(
         market,
@@ -214,12 +215,12 @@ def _read_purse(
     fixed = (market.least == market.limit) & (market.least > 0)
     required = market.least > 0
     least = np.where(fixed, market.least, np.maximum(grant_least[offer], 1))
-    limit = market.most if grant_most is None else np.minimum(market.most, grant_most[offer])
+    limit = market.limit if grant_most is None else np.minimum(market.limit, grant_most[offer])
     limit = np.where(fixed, market.limit, limit)
     useful = np.where(
         sum_at(market.need, market.least, market.needs) > 0, 0, useful[market.need_at]
     )
-    possible = (least <= limit) & (useful <= market.demand)[market.need]
+    possible = (least <= np.minimum(limit, market.most)) & (useful <= market.demand)[market.need]
     if (required & ~possible).any():
         raise ClearingError(
             "grant_out_of_reach",
@@ -237,12 +238,10 @@ def _read_purse(
             offers=market.offer_at[offers].tolist(),
             pairs=market.pairs_at(required & (needs[market.need] | offers[market.offer])),
         )
-    limit = np.where(possible, limit, 0)
-    largest = int(limit.max(initial=1))
+    market = replace(market, least=must, limit=np.where(possible, limit, 0))
+    largest = int(market.most.max(initial=0))
     return _Purse(
-        market=replace(
-            market, least=must, limit=limit, unit=2.0 ** max(0, (largest // UNITS).bit_length())
-        ),
+        market=replace(market, unit=2.0 ** (largest // UNITS).bit_length()),
         least=least,
         optional=possible & ~required & (least > 1),
         useful=useful,
@@ -287,13 +286,7 @@ def _clear_fair(purse: _Purse, depth: int) -> MoneyClearing:
     )
     settled = _settle(purse, x)
     above, relaxed, _ = relax_above(settled, groups, kept - NEAR, np.ones(market.pairs, bool))
-    places = relaxed.x * market.unit
-    box = replace(
-        settled,
-        least=np.maximum(settled.least, np.floor(places).astype(np.int64) - 1),
-        limit=np.minimum(settled.limit, np.ceil(places).astype(np.int64) + 1),
-    )
-    flow = greatest_total(box).flow
+    flow = greatest_total(_around(settled, relaxed.x * market.unit)).flow
     prices, _, worth = read_prices(settled, groups, above, relaxed, flow)
     total = market.total(flow)
     best, gap = bounded(market, total, bound * market.unit)
@@ -315,7 +308,7 @@ def _with_grants(purse: _Purse) -> Program:
     blank = sparse.csr_array((grants, needs))
     above, below = (
         sparse.hstack([of_grant, -sparse.diags_array(size[made] / market.unit), blank])
-        for size in (market.limit, purse.least)
+        for size in (market.most, purse.least)
     )
     within, useful = (
         sparse.hstack([of_need, blank.T, -sparse.diags_array(size[served] / market.unit)])
@@ -383,6 +376,18 @@ def _settle(purse: _Purse, x: Floats) -> Market:
         least=np.where(made & must, purse.least, 0),
         limit=np.where(made, market.limit, 0),
         floors=tuple((np.array([need]), int(purse.useful[need])) for need in served[chosen]),
+    )
+
+
+def _around(market: Market, amounts: Floats) -> Market:
+    """Leave each pair the whole amounts on both sides of a solution, as exact as the solver's."""
+    margin = int(market.unit * 1e-6)
+    whole = np.rint(amounts)
+    amounts = np.where(np.abs(amounts - whole) <= max(margin, 1e-6), whole, amounts)
+    return replace(
+        market,
+        least=np.maximum(market.least, np.floor(amounts).astype(np.int64) - margin),
+        limit=np.minimum(market.limit, np.ceil(amounts).astype(np.int64) + margin),
     )
 
 
