@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, selectinload
 
 from broker.encoder import load_encoder
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 OVERLAP = timedelta(seconds=60)
 """How far a look for changes reaches back: transactions commit later than they are stamped."""
 
+SENTENCES = 10
+"""Sentences of a post, the first ones, that are looked at for the nearest pair."""
 TELLING = 5
 """Words of a sentence from which it tells something when it stands alone."""
 
@@ -323,7 +325,7 @@ class Engine:
         """The sentences of a post and their feature vectors, (n, d)."""
         side: Side = "need" if post.kind == "need" else "offer"
         title, body = text_of(post)
-        found = [s for s in (title, *split_sentences(body)) if len(s.split()) >= TELLING][:24]
+        found = [s for s in (title, *split_sentences(body)) if len(s.split()) >= TELLING][:SENTENCES]
         vectors = self.vectors.of(session, found, self.text_model.role(side))
         rows = [
             self.text_model.features("", sentence, post.language, side, vector)
@@ -375,6 +377,25 @@ class Engine:
     def _since(self) -> datetime:
         return self._looked - OVERLAP if self._looked else datetime(1970, 1, 1, tzinfo=UTC)
 
+    @property
+    def kept_apart(self) -> frozenset[tuple[int, int]]:
+        """(need id, offer id) of the dismissals that held when the book was last opened."""
+        return frozenset(self._barred)
+
+    def book_of(self, session: Session, query: Select[Any], weights: Weights) -> Book:
+        """A book of the posts that a query finds, apart from the engine's own.
+
+        For questions that must leave the exchange as it is: other weights, or posts that are no
+        longer live. Who asks closes it by forgetting it.
+        """
+        book = self._new_book(weights)
+        ids = list(session.scalars(query))
+        for start in range(0, len(ids), 500):
+            posts = _whole_posts(session, ids[start : start + 500])
+            for post, vector in zip(posts, self.features(session, posts), strict=True):
+                self._put(post, vector, book=book)
+        return book
+
     def _sync_posts(self, session: Session, progress: Progress | None) -> None:
         query = select(Post.id, Post.updated_at, Post.status).where(
             Post.updated_at >= self._since()
@@ -391,25 +412,25 @@ class Engine:
             if PostStatus(status) not in LIVE:
                 self._remove(post_id)
         for start in range(0, len(live), 500):
-            posts = list(
-                session.scalars(
-                    select(Post)
-                    .where(Post.id.in_(live[start : start + 500]))
-                    .options(*WHOLE, selectinload(Need.country))
-                    .order_by(Post.id)
-                )
-            )
+            posts = _whole_posts(session, live[start : start + 500])
             for post, vector in zip(posts, self.features(session, posts, progress), strict=True):
                 self._put(post, vector)
         self._seen |= {post_id: stamp for post_id, stamp, _status in changed}
 
-    def _put(self, post: Post, vector: Vector, *, published: bool | None = None) -> None:
-        reference = self.exchange.reference
+    def _put(
+        self,
+        post: Post,
+        vector: Vector,
+        *,
+        published: bool | None = None,
+        book: Book | None = None,
+    ) -> None:
+        book, reference = book or self.book, self.exchange.reference
         shown = post.is_live if published is None else published
         if isinstance(post, Need):
-            self.book.put_need(replace(need_profile(post, reference), published=shown), vector)
+            book.put_need(replace(need_profile(post, reference), published=shown), vector)
         elif isinstance(post, Offer):
-            self.book.put_offer(replace(offer_profile(post, reference), published=shown), vector)
+            book.put_offer(replace(offer_profile(post, reference), published=shown), vector)
 
     def _remove(self, post_id: int) -> None:
         for remove in (self.book.remove_need, self.book.remove_offer):
@@ -431,6 +452,18 @@ class Engine:
         if barred != self._barred:
             self.book.keep_apart(dismissed=barred)
             self._barred = barred
+
+
+def _whole_posts(session: Session, ids: Sequence[int]) -> list[Post]:
+    """Posts with all that their profiles take, by id."""
+    return list(
+        session.scalars(
+            select(Post)
+            .where(Post.id.in_(ids))
+            .options(*WHOLE, selectinload(Need.country))
+            .order_by(Post.id)
+        )
+    )
 
 
 def pairs_of(session: Session, pairs: Iterable[tuple[int, int]]) -> dict[int, Need | Offer]:
