@@ -2,6 +2,10 @@
 
 Pure: dataclasses and arrays in, dataclasses and arrays out. No database, no files, no clock (days
 are passed in as arguments). ``Book`` holds the live posts; everything else explains what it finds.
+
+Imported by name, since they load more: ``matching.suggest`` (codes from the text of a draft),
+``matching.duplicates`` (posts and organisations that may be the same twice), ``matching.learn``
+(weights from decisions, dry runs), ``matching.text`` and ``matching.clearing``.
 """
 
 from matching.book import Book, Ranked, Ranking, UnknownPost

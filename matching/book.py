@@ -43,7 +43,17 @@ from matching.run import (
     plan_run,
     score_tile,
 )
-from matching.score import ENGINE_VERSION, MICRO, Bands, TextScale, Vector, Weights
+from matching.score import (
+    COMPONENTS,
+    ENGINE_VERSION,
+    MICRO,
+    Bands,
+    TextScale,
+    Vector,
+    Weights,
+    component_similarity,
+    similarities,
+)
 from matching.taxonomy import Taxonomy
 
 Profile = TypeVar("Profile", NeedProfile, OfferProfile)
@@ -207,6 +217,11 @@ class Shelf(Generic[Profile]):
         self.columns["live"][row] = False
         self._free.append(row)
 
+    def copy_to(self, other: "Shelf[Profile]") -> None:
+        """Put all live posts into another shelf too."""
+        rows = self.in_order()
+        other.put([self.profile(row) for row in rows], self.columns["text"][rows])
+
     def view(self) -> Columns:
         """The columns of all rows, live and freed, without copying."""
         return self.columns.take(slice(0, len(self)))
@@ -270,6 +285,7 @@ class Book:
         self.bands = bands or Bands()
         self.scale = TextScale(text_model.calibrate, text_model.version)
         self.dimension = text_model.dimension
+        self._text_model = text_model
         self._forms = forms = Forms(taxonomy, self.weights)
         self._needs: Shelf[NeedProfile] = Shelf(
             "need",
@@ -312,6 +328,15 @@ class Book:
     def offer(self, offer_id: int) -> OfferProfile:
         """One offer; raises ``UnknownPost``."""
         return self._offers.profile(self._offers.row(offer_id))
+
+    def with_weights(self, weights: Weights, bands: Bands | None = None) -> "Book":
+        """A book of the same posts under other weights: for a dry run before they are adopted."""
+        with self._lock:
+            other = Book(self.taxonomy, self._text_model, weights, bands or self.bands)
+            self._needs.copy_to(other._needs)
+            self._offers.copy_to(other._offers)
+            other.keep_apart(conflicts=self._conflicts, dismissed=self._dismissed)
+            return other
 
     def put_need(self, need: NeedProfile, vector: NDArray[np.floating[Any]] | None) -> None:
         """Put in a need, or replace the one of the same id.
@@ -500,6 +525,21 @@ class Book:
             out = np.any([flags[order] for flags in broken.values()], axis=0)
             excluded = int(np.count_nonzero(out))
             return Ledger(need_id, by_rule, excluded, len(order) - excluded)
+
+    def component_similarities(
+        self, pairs: Sequence[tuple[int, int]]
+    ) -> tuple[dict[str, float], ...]:
+        """Similarity of each component for some (need id, offer id) pairs: what weights multiply.
+
+        Neutral values stand in for what is not stated. Learning starts from these.
+        """
+        with self._lock:
+            found = []
+            for need_id, offer_id in pairs:
+                need, offer, likeness = self._pair(need_id, offer_id)
+                parts = similarities(need, offer, self.taxonomy, likeness)
+                found.append({name: component_similarity(name, parts) for name in COMPONENTS})
+            return tuple(found)
 
     def plan(self, k: int = 20, *, on: date, rows: int = ROWS) -> Plan:
         """Freeze the book for a run: see ``run.run_blocks``, ``run.gather`` and ``run.Plan``.
