@@ -6,11 +6,12 @@ from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any, TypeVar
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from marshmallow import Schema
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Response as Answer
 
+from broker.agreement_pdf import print_agreement
 from broker.agreements import (
     AbandonmentSchema,
     CompletionSchema,
@@ -153,6 +154,16 @@ def _page(agreement_id: int, refusal: DomainError | None = None) -> str:
     )
 
 
+@pages.get("/agreements/<int:agreement_id>.pdf")
+@allow(EVERYBODY)
+def pdf(agreement_id: int) -> Response:
+    """The agreement as a sheet to print, in the languages of its parties."""
+    agreement = get_agreement(database(), agreement_id, reader())
+    answer = Response(print_agreement(agreement, exchange().reference), mimetype="application/pdf")
+    answer.headers.set("Content-Disposition", "inline", filename=f"{agreement.reference}.pdf")
+    return answer
+
+
 def _own(agreement_id: int) -> Agreement:
     """The agreement, for a person of one of its parties."""
     agreement = get_agreement(database(), agreement_id, person())
@@ -160,7 +171,7 @@ def _own(agreement_id: int) -> Agreement:
     return agreement
 
 
-def _back(agreement: Agreement, done: str = "") -> Response:
+def _back(agreement: Agreement, done: str = "") -> Answer:
     if done:
         flash(done, "success")
     return redirect(url_for("agreements.show", agreement_id=agreement.id))

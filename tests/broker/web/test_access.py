@@ -53,6 +53,7 @@ TABLE = {
     "matches.restore": POSTERS,
     "agreements.register": EVERYBODY,
     "agreements.show": EVERYBODY,
+    "agreements.pdf": EVERYBODY,
     "agreements.propose": POSTERS,
     "agreements.terms": POSTERS,
     "agreements.accept": POSTERS,
@@ -84,6 +85,9 @@ TABLE = {
     "secretariat.organisations": OFFICE,
     "secretariat.trust": OFFICE,
     "secretariat.audit": OFFICE,
+    "weights.show": OFFICE,
+    "weights.learnt": OFFICE,
+    "weights.adopt": OFFICE,
 }
 """Endpoint → the roles for which it opens."""
 
