@@ -49,6 +49,7 @@ ACTION_NAMES = {
     "organisation.trusted": _l("trusted an organisation"),
     "organisation.reviewed": _l("put an organisation’s posts under review again"),
     "run.finished": _l("ran matching"),
+    "weights.adopted": _l("put other weights in force"),
 }
 """Action of an event → what was done."""
 
@@ -60,6 +61,7 @@ ENTITY_NAMES = {
     "user": _l("Account"),
     "organisation": _l("Organisation"),
     "matchrun": _l("Match run"),
+    "weightset": _l("Weights"),
 }
 """Entity of an event → its name."""
 

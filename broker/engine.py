@@ -325,7 +325,9 @@ class Engine:
         """The sentences of a post and their feature vectors, (n, d)."""
         side: Side = "need" if post.kind == "need" else "offer"
         title, body = text_of(post)
-        found = [s for s in (title, *split_sentences(body)) if len(s.split()) >= TELLING][:SENTENCES]
+        found = [s for s in (title, *split_sentences(body)) if len(s.split()) >= TELLING][
+            :SENTENCES
+        ]
         vectors = self.vectors.of(session, found, self.text_model.role(side))
         rows = [
             self.text_model.features("", sentence, post.language, side, vector)

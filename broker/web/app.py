@@ -27,6 +27,7 @@ from broker.web import (
     public,
     reading,
     secretariat,
+    weights,
 )
 
 csrf = CSRFProtect()
@@ -97,7 +98,7 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
     errors.prepare(app)
     presentation.prepare(app)
     limiter = Limiter(get_remote_address, app=app)
-    for module in (public, account, posts, matches, agreements, ledger, secretariat):
+    for module in (public, account, posts, matches, agreements, ledger, secretariat, weights):
         app.register_blueprint(module.pages)
     limiter.limit(settings.sign_in_limit, methods=["POST"])(app.view_functions["account.sign_in"])
     return app
