@@ -396,7 +396,13 @@ class NeedPool(Base):
         if not by.is_secretariat:
             raise NotAllowed("secretariat_only")
         members = [PoolMember(need=need) for need in needs]
-        return cls(subregion=subregion, likeness=likeness, by=by, members=members)
+        return cls(
+            subregion=subregion,
+            likeness=likeness,
+            status=PoolStatus.ASKED,
+            by=by,
+            members=members,
+        )
 
     def members_of(self, user: User) -> list[PoolMember]:
         """The needs for which the person may answer."""

@@ -1,0 +1,548 @@
+"""Use cases of a clearing round: open, clear, send, answer, clear again, close."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import fields, validate
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session, selectinload
+
+from broker.audit import record
+from broker.clearing_sheet import FLOORS, POLICIES, Pairs, digest, lay_out, work_out
+from broker.exchange import Exchange
+from broker.posts import expire_posts
+from broker.reference import Reference
+from broker.schemas import Code, Count, Strict, Text, load
+from matching import Book, NeedProfile, complete
+from models import (
+    FORBIDDEN,
+    FORCED,
+    IN_FORCE,
+    LIVE,
+    Agreement,
+    AgreementStatus,
+    ClearingRound,
+    Conflict,
+    InvalidInput,
+    Match,
+    MatchStatus,
+    Need,
+    NeedPool,
+    NotAllowed,
+    NotFound,
+    Offer,
+    PoolMember,
+    PoolStatus,
+    Post,
+    ProposalStatus,
+    RoundProposal,
+    RoundRule,
+    RoundStatus,
+    RoundVersion,
+    User,
+    utc_now,
+)
+
+SCOPE = ("subregion", "theme", "support_kind")
+"""Facets by which the needs of a round can be narrowed."""
+
+
+class RoundSchema(Strict):
+    """What a round clears, and how."""
+
+    name = Text(120, required=True)
+    policy = fields.String(required=True, validate=validate.OneOf(POLICIES))
+    subregion = Code("subregion", allow_none=True, load_default=None)
+    theme = Code("theme", allow_none=True, load_default=None)
+    support_kind = Code("support_kind", allow_none=True, load_default=None)
+    small_island = Count(least=0, load_default=None)
+    least_developed = Count(least=0, load_default=None)
+
+
+class RuleSchema(Strict):
+    """A pair that a round requires or rules out, by the posts' references."""
+
+    kind = fields.String(required=True, validate=validate.OneOf((FORCED, FORBIDDEN)))
+    need = Text(80, required=True)
+    offer = Text(80, required=True)
+    reason = Text(2000, required=True)
+
+
+def find_rounds() -> Select[ClearingRound]:
+    """All rounds, the latest first."""
+    return (
+        select(ClearingRound)
+        .options(selectinload(ClearingRound.versions), selectinload(ClearingRound.proposals))
+        .order_by(ClearingRound.id.desc())
+    )
+
+
+def get_round(session: Session, round_id: int) -> ClearingRound:
+    """A round by its number; raises :class:`models.errors.NotFound`."""
+    found = session.get(ClearingRound, round_id)
+    if found is None:
+        raise NotFound("no_such_round")
+    return found
+
+
+def get_version(found: ClearingRound, number: int | None) -> RoundVersion | None:
+    """A version of a round by its number; the latest without one, None before the first.
+
+    Raises
+    ------
+    NotFound
+        ``no_such_version``.
+    """
+    if number is None:
+        return found.latest
+    for version in found.versions:
+        if version.number == number:
+            return version
+    raise NotFound("no_such_version")
+
+
+def _require_secretariat(by: User) -> None:
+    if not by.is_secretariat:
+        raise NotAllowed("secretariat_only")
+
+
+def _settings(data: Mapping[str, Any], reference: Reference) -> dict[str, Any]:
+    values = load(RoundSchema, data, reference)
+    if values["support_kind"] and values["support_kind"] not in reference.kinds():
+        raise InvalidInput({"support_kind": [("unknown_code", {"code": values["support_kind"]})]})
+    return {
+        "name": values["name"],
+        "policy": values["policy"],
+        "scope": {name: values[name] for name in SCOPE if values[name]},
+        "floors": {name: values[name] for name in FLOORS if values[name]},
+    }
+
+
+def settings_of(found: ClearingRound) -> dict[str, Any]:
+    """A round's settings in the shape of their input schema."""
+    return {"name": found.name, "policy": found.policy, **found.scope, **found.floors}
+
+
+def open_round(
+    session: Session, by: User, data: Mapping[str, Any], reference: Reference
+) -> ClearingRound:
+    """Begin a round.
+
+    Raises
+    ------
+    NotAllowed
+        For anybody but the secretariat.
+    InvalidInput
+        For settings that are missing or wrong.
+    """
+    _require_secretariat(by)
+    settings = _settings(data, reference)
+    found = ClearingRound(**settings, by=by, status=RoundStatus.OPEN)
+    session.add(found)
+    record(session, by, "round.opened", found, after=settings)
+    return found
+
+
+def change_round(
+    session: Session, by: User, found: ClearingRound, data: Mapping[str, Any], reference: Reference
+) -> None:
+    """Change a round's settings; versions that are there keep theirs."""
+    _require_secretariat(by)
+    found.require_running()
+    before = {n: getattr(found, n) for n in ("name", "policy", "scope", "floors")}
+    settings = _settings(data, reference)
+    for name, value in settings.items():
+        setattr(found, name, value)
+    record(session, by, "round.changed", found, before=before, after=settings)
+
+
+def set_rule(
+    session: Session, by: User, found: ClearingRound, data: Mapping[str, Any], reference: Reference
+) -> RoundRule:
+    """Require or rule out a pair, with the reason.
+
+    Raises
+    ------
+    InvalidInput
+        If a post is not on the exchange under that reference, or the reason is missing.
+    Conflict
+        If the pair has a rule already.
+    """
+    _require_secretariat(by)
+    values = load(RuleSchema, data, reference)
+    need = _live(session, Need, values["need"], "need")
+    offer = _live(session, Offer, values["offer"], "offer")
+    rule = found.set_rule(values["kind"], need, offer, values["reason"], by)
+    after = {"rule": rule.kind, "need": need.reference, "offer": offer.reference}
+    record(session, by, "round.rule_set", found, after={**after, "reason": rule.reason})
+    return rule
+
+
+def _live(session: Session, model: type[Any], reference: str, field: str) -> Any:
+    post = session.scalar(
+        select(model).where(model.reference == reference.lower(), model.status.in_(LIVE))
+    )
+    if post is None:
+        raise InvalidInput({field: [("no_live_post", {"reference": reference[:80]})]})
+    return post
+
+
+def remove_rule(session: Session, by: User, found: ClearingRound, rule_id: int) -> None:
+    """Take a rule off a round."""
+    _require_secretariat(by)
+    found.require_running()
+    rule = next((rule for rule in found.rules if rule.id == rule_id), None)
+    if rule is None:
+        raise NotFound("no_such_rule")
+    before = {"rule": rule.kind, "need": rule.need.reference, "offer": rule.offer.reference}
+    found.rules.remove(rule)
+    record(session, by, "round.rule_removed", found, before=before)
+
+
+def clear_round(
+    exchange: Exchange, session: Session, by: User, found: ClearingRound
+) -> RoundVersion:
+    """Work out who would get what, and keep it as a new version; nothing is committed.
+
+    Once the round is sent, proposals that nobody has declined stand as they are, and those that
+    were declined, or whose post has left the exchange, are not proposed again.
+
+    Raises
+    ------
+    Conflict
+        If the round has ended, or its rules cannot hold together; the posts are named.
+    """
+    _require_secretariat(by)
+    found.require_running()
+    on = exchange.today()
+    expire_posts(session, today=on)
+    session.flush()
+    _let_lapse(session, by, found)
+    with exchange.engine.open(session) as book:
+        given = _sheet(exchange, session, found, book)
+    result = work_out(given)
+    version = found.keep(given, result, (digest(given), digest(result)), by)
+    record(session, by, "round.cleared", found, after={"version": version.number})
+    return version
+
+
+def _let_lapse(session: Session, by: User, found: ClearingRound) -> None:
+    for proposal in found.proposals:
+        gone = [post for post in (proposal.need, proposal.offer) if not post.is_live]
+        if gone and proposal.lapse():
+            left = ", ".join(post.reference for post in gone)
+            record(session, by, "proposal.lapsed", proposal, after={"left_the_exchange": left})
+
+
+def _sheet(
+    exchange: Exchange, session: Session, found: ClearingRound, book: Book
+) -> dict[str, Any]:
+    on = exchange.today()
+    run = complete(book.plan(exchange.settings.matches_per_need, on=on))
+    pooled = _pooled_needs(session)
+    reference = exchange.reference
+    needs = [n for n in book.needs if _in_scope(n, found.scope, reference) and n.id not in pooled]
+    offers = book.offers
+    here = {n.id for n in needs}, {o.id for o in offers}
+
+    def both(need_id: int, offer_id: int) -> bool:
+        return need_id in here[0] and offer_id in here[1]
+
+    scored = {
+        (need, offer): micro / 1_000_000
+        for need, offer, micro in zip(
+            run.matches.need_ids.tolist(),
+            run.matches.offer_ids.tolist(),
+            run.matches.scores.tolist(),
+            strict=True,
+        )
+        if both(need, offer)
+    }
+    signed = _pairs_with_agreement(session)
+    # What the parties have been asked is theirs to decide: a requirement ends where they answer.
+    settled = signed | {(p.need_id, p.offer_id) for p in found.proposals}
+    forced = [
+        rule
+        for rule in found.rules
+        if rule.kind == FORCED and (rule.need_id, rule.offer_id) not in settled
+    ]
+    for rule in forced:
+        scored.setdefault((rule.need_id, rule.offer_id), _score_forced(rule, book, on, both))
+    forbidden = {(r.need_id, r.offer_id) for r in found.rules if r.kind == FORBIDDEN}
+    forbidden |= {pair for pair in signed if both(*pair)}
+    fixed: list[tuple[int, int, str, int]] = []
+    for proposal in found.proposals:
+        pair = (proposal.need_id, proposal.offer_id)
+        if not both(*pair):
+            continue
+        if proposal.status in (ProposalStatus.DECLINED, ProposalStatus.LAPSED):
+            forbidden.add(pair)
+        elif pair not in signed:
+            scored[pair] = proposal.score
+            fixed += [(*pair, kind, places) for kind, places in proposal.parts.items()]
+    return lay_out(
+        needs,
+        offers,
+        Pairs(
+            [(*pair, points) for pair, points in scored.items()],
+            [(r.need_id, r.offer_id) for r in forced],
+            [pair for pair in forbidden if both(*pair)],
+            fixed,
+        ),
+        reference,
+        policy=found.policy,
+        floors=found.floors,
+        only=found.scope.get("support_kind"),
+        made_with={
+            "day": on.isoformat(),
+            "engine": run.versions.engine,
+            "weights": run.versions.weights,
+            "text": run.versions.text,
+            "scores": run.versions.digest,
+        },
+    )
+
+
+def _in_scope(need: NeedProfile, scope: Mapping[str, str], reference: Reference) -> bool:
+    subregion = reference.subregion_of(need.country) or need.subregion
+    return (
+        scope.get("theme") in (None, *need.themes)
+        and scope.get("support_kind") in (None, *need.support_kinds)
+        and scope.get("subregion") in (None, subregion)
+    )
+
+
+def _score_forced(rule: RoundRule, book: Book, on: Any, both: Any) -> float:
+    """The score of a pair that must be; what was no match may still be eligible."""
+    names = {"need": rule.need.reference, "offer": rule.offer.reference}
+    if not both(rule.need_id, rule.offer_id):
+        raise Conflict("forced_pair_left", **names)
+    explanation = book.explain(rule.need_id, rule.offer_id, on=on)
+    if explanation.failures:
+        raise Conflict("forced_pair_not_eligible", **names)
+    return float(explanation.points)
+
+
+def _pairs_with_agreement(session: Session) -> set[tuple[int, int]]:
+    """Pairs that work together already: the ledger has taken their places."""
+    rows = session.execute(
+        select(Agreement.need_id, Agreement.offer_id).where(
+            Agreement.status.in_(IN_FORCE | {AgreementStatus.COMPLETED})
+        )
+    )
+    return {(need_id, offer_id) for need_id, offer_id in rows}
+
+
+def _pooled_needs(session: Session) -> set[int]:
+    """Needs that a regional need on the exchange stands for: they would be counted twice."""
+    return set(
+        session.scalars(
+            select(PoolMember.need_id)
+            .join(NeedPool, NeedPool.id == PoolMember.pool_id)
+            .join(Post, Post.id == NeedPool.need_id)
+            .where(NeedPool.status == PoolStatus.AGREED, Post.status.in_(LIVE))
+        )
+    )
+
+
+def replay(version: RoundVersion) -> bool:
+    """Work a version out again from what was kept, and tell whether the same comes of it."""
+    return (
+        digest(version.given) == version.given_digest
+        and digest(work_out(version.given)) == version.result_digest
+    )
+
+
+def new_pairs(found: ClearingRound) -> dict[tuple[int, int], dict[str, int]]:
+    """``(need_id, offer_id)`` → kind → places, of the latest version's pairs not yet proposed."""
+    if found.latest is None:
+        return {}
+    proposed = {(proposal.need_id, proposal.offer_id) for proposal in found.proposals}
+    pairs: dict[tuple[int, int], dict[str, int]] = {}
+    needs, offers = found.latest.given["needs"], found.latest.given["offers"]
+    for need, kind, offer, places in found.latest.result["flow"]:
+        pair = (needs[need]["id"], offers[offer]["id"])
+        if pair not in proposed:
+            pairs.setdefault(pair, {})[kind] = places
+    return pairs
+
+
+def send_round(session: Session, by: User, found: ClearingRound) -> list[RoundProposal]:
+    """Propose the latest version's new pairs to both sides of each.
+
+    Raises
+    ------
+    Conflict
+        If nothing was cleared, nothing is new, or a post has left the exchange since.
+    """
+    _require_secretariat(by)
+    found.require_running()
+    if found.status == RoundStatus.OPEN:
+        found.send()
+    pairs = new_pairs(found)
+    if not pairs:
+        raise Conflict("nothing_to_propose", name=found.name)
+    _require_still_live(session, pairs)
+    version = found.latest
+    assert version is not None  # noqa: S101 - `new_pairs` found pairs in it
+    scores = {
+        (version.given["needs"][n]["id"], version.given["offers"][o]["id"]): points
+        for n, o, points in version.given["scores"]
+    }
+    made = [
+        RoundProposal(
+            round=found,
+            need_id=need_id,
+            offer_id=offer_id,
+            number=version.number,
+            parts=parts,
+            places=sum(parts.values()),
+            score=scores[need_id, offer_id],
+            status=ProposalStatus.WAITING,
+        )
+        for (need_id, offer_id), parts in pairs.items()
+    ]
+    session.add_all(made)
+    after = {"version": version.number, "proposals": len(made)}
+    record(session, by, "round.sent", found, after=after)
+    return made
+
+
+def _require_still_live(session: Session, pairs: Mapping[tuple[int, int], Any]) -> None:
+    ids = sorted({post_id for pair in pairs for post_id in pair})
+    gone: list[str] = []
+    for start in range(0, len(ids), 500):
+        gone += session.scalars(
+            select(Post.reference).where(
+                Post.id.in_(ids[start : start + 500]), Post.status.not_in(LIVE)
+            )
+        )
+    if gone:
+        raise Conflict("round_out_of_date", posts=sorted(gone))
+
+
+def end_round(session: Session, by: User, found: ClearingRound, status: RoundStatus) -> None:
+    """Close or cancel a round; what both sides have accepted stays with them."""
+    _require_secretariat(by)
+    before = {"status": str(found.status)}
+    found.end(status)
+    record(session, by, f"round.{status}", found, before=before, after={"status": str(status)})
+
+
+def get_proposal(session: Session, proposal_id: int, by: User) -> RoundProposal:
+    """A proposal that the person may see: of one's own organisation, or as the secretariat.
+
+    Raises
+    ------
+    NotFound
+        ``no_such_proposal``.
+    """
+    proposal = session.get(RoundProposal, proposal_id)
+    if proposal is None or not (proposal.side_of(by) or by.moderates(proposal.need.subregions())):
+        raise NotFound("no_such_proposal")
+    return proposal
+
+
+def answer_proposal(
+    session: Session,
+    by: User,
+    proposal: RoundProposal,
+    *,
+    accept: bool,
+    reason: str | None = None,
+    message: str = "",
+) -> None:
+    """Accept or decline for one's side; once both accept, the match is mutual.
+
+    Nothing is committed by it: the two sides agree on terms and sign, as with any match.
+
+    Raises
+    ------
+    NotAllowed, Conflict, InvalidInput
+        See :meth:`models.clearing.RoundProposal.answer`.
+    """
+    proposal.answer(by, accept, reason, message)
+    if proposal.status == ProposalStatus.ACCEPTED:
+        first, second = (answer.by for answer in proposal.answers)
+        match = _match_of(session, proposal)
+        before = str(match.status)
+        match.join(first, second)
+        match.updated_at = utc_now()
+        record(
+            session,
+            by,
+            "match.joined",
+            match,
+            before={"status": before},
+            after={"status": str(match.status), "round": proposal.round.name},
+        )
+    record(
+        session,
+        by,
+        "proposal.accepted" if accept else "proposal.declined",
+        proposal,
+        after={"status": str(proposal.status), "side": proposal.side_of(by), "reason": reason},
+    )
+
+
+def _match_of(session: Session, proposal: RoundProposal) -> Match:
+    match = session.scalar(
+        select(Match)
+        .where(Match.need_id == proposal.need_id, Match.offer_id == proposal.offer_id)
+        .options(selectinload(Match.interests))
+    )
+    if match is None:
+        match = Match(
+            need=proposal.need,
+            offer=proposal.offer,
+            status=MatchStatus.SUGGESTED,
+            score=proposal.score,
+        )
+        session.add(match)
+    return match
+
+
+PROPOSED = (
+    selectinload(RoundProposal.round),
+    selectinload(RoundProposal.need).selectinload(Need.organisation),
+    selectinload(RoundProposal.offer).selectinload(Offer.organisation),
+    selectinload(RoundProposal.answers),
+)
+"""What a list of proposals shows."""
+
+
+def waiting_proposals(session: Session, by: User) -> list[RoundProposal]:
+    """Proposals that wait for the person's side, oldest first."""
+    own = select(Post.id).where(Post.organisation_id == by.organisation_id)
+    found = session.scalars(
+        select(RoundProposal)
+        .where(RoundProposal.status == ProposalStatus.WAITING)
+        .where(RoundProposal.need_id.in_(own) | RoundProposal.offer_id.in_(own))
+        .options(*PROPOSED)
+        .order_by(RoundProposal.id)
+    )
+    return [proposal for proposal in found if proposal.waits_for(by)]
+
+
+def proposals_of(session: Session, found: ClearingRound) -> list[RoundProposal]:
+    """A round's proposals with what both sides said."""
+    return list(
+        session.scalars(
+            select(RoundProposal)
+            .where(RoundProposal.round_id == found.id)
+            .options(*PROPOSED)
+            .order_by(RoundProposal.id)
+        )
+    )
+
+
+def count_proposals(session: Session, found: ClearingRound) -> dict[str, int]:
+    """How many proposals of a round stand in each status."""
+    rows = session.execute(
+        select(RoundProposal.status, func.count())
+        .where(RoundProposal.round_id == found.id)
+        .group_by(RoundProposal.status)
+    )
+    return {str(status): count for status, count in rows}

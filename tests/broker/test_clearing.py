@@ -1,0 +1,503 @@
+"""A clearing round from its opening to matches that both sides want, and pools of like needs."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import pytest
+from flask_babel import force_locale
+from sqlalchemy import select
+
+from broker.agreements import propose_agreement, sign_agreement
+from broker.clearing import (
+    answer_proposal,
+    change_round,
+    clear_round,
+    end_round,
+    get_proposal,
+    open_round,
+    remove_rule,
+    replay,
+    send_round,
+    set_rule,
+    waiting_proposals,
+)
+from broker.messages import sentence
+from broker.pools import answer_pool, ask_pool, think_of_pools, waiting_pools
+from models import (
+    AuditEvent,
+    Conflict,
+    InvalidInput,
+    Match,
+    MatchStatus,
+    NotAllowed,
+    NotFound,
+    PoolStatus,
+    PostStatus,
+    ProposalStatus,
+    Role,
+    RoundStatus,
+)
+from tests.broker.factories import days, make_person, post_need, post_offer
+
+FINANCE = {"kind": "finance", "modality": "grant", "detail": "A grant"}
+TRAINING = {"kind": "capacity_building", "modality": "workshop", "detail": "A workshop"}
+
+
+@pytest.fixture
+def session(exchange):
+    with exchange.writing() as session:
+        yield session
+        session.rollback()
+
+
+@pytest.fixture
+def office(session):
+    return make_person(session, Role.SECRETARIAT)
+
+
+@pytest.fixture
+def start(exchange, session, office):
+    def begun(**settings):
+        return open_round(
+            session, office, {"name": "Spring", "policy": "fair", **settings}, exchange.reference
+        )
+
+    return begun
+
+
+@pytest.fixture
+def run(exchange, session, office):
+    return lambda found: clear_round(exchange, session, office, found)
+
+
+@pytest.fixture
+def speak(app):
+    @contextmanager
+    def english():
+        with app.test_request_context(), force_locale("en"):
+            yield
+
+    def words(error):
+        with english():
+            return sentence(error)
+
+    return words
+
+
+def who_gets(version):
+    """Need → offers that it gets, by reference, with places."""
+    needs, offers = version.given["needs"], version.given["offers"]
+    return {
+        (needs[n]["reference"], offers[o]["reference"]): places
+        for n, _kind, o, places in version.result["flow"]
+    }
+
+
+def test_scarce_places_go_to_both_countries_and_the_price_says_where_more_would_help(
+    session, start, run
+):
+    peru = post_need(session, "gov-pe", places_wanted=10)
+    bolivia = post_need(session, "gov-bo", places_wanted=10)
+    offer = post_offer(session, places=12, places_per_beneficiary=10)
+    version = run(start())
+    got = who_gets(version)
+    assert sum(got.values()) == 12
+    assert {need for need, _offer in got} == {peru.reference, bolivia.reference}
+    assert version.result["prices"][0][0] == 0
+    assert version.result["prices"][0][1] > 0
+    assert version.given["offers"][0]["reference"] == offer.reference
+    policies = {row["policy"]: row for row in version.result["policies"]}
+    assert policies["total"]["given_up"] == 0
+    assert policies["fair"]["worst"] >= policies["total"]["worst"]
+
+
+def test_version_is_replayed_to_the_same_result_after_the_exchange_has_changed(session, start, run):
+    post_need(session, places_wanted=5)
+    offer = post_offer(session, places=3)
+    version = run(start())
+    offer.status = PostStatus.WITHDRAWN
+    session.flush()
+    assert replay(version)
+
+
+def test_a_changed_round_makes_a_new_version_and_keeps_the_old(
+    exchange, session, office, start, run
+):
+    post_need(session, places_wanted=5)
+    post_offer(session, places=3)
+    found = start()
+    first = run(found)
+    change_round(session, office, found, {"name": "Autumn", "policy": "total"}, exchange.reference)
+    second = run(found)
+    assert [version.number for version in found.versions] == [1, 2]
+    assert first.given["policy"] == "fair"
+    assert second.given["policy"] == "total"
+
+
+def test_need_says_why_it_is_left_out(exchange, session, office, start, run):
+    taken = post_need(session, "gov-pe", places_wanted=4)
+    favoured = post_need(session, "gov-bo", places_wanted=4)
+    lonely = post_need(
+        session, "gov-ec", support=[FINANCE], themes=["chemicals_mercury"], title="Mercury"
+    )
+    ruled_out = post_need(session, "gov-cl", places_wanted=4)
+    offer = post_offer(session, places=4, places_per_beneficiary=4)
+    found = start(policy="total")
+    rules = (("forced", favoured, "Promised."), ("forbidden", ruled_out, "They wish it so."))
+    for kind, need, why in rules:
+        data = {"kind": kind, "need": need.reference, "offer": offer.reference, "reason": why}
+        set_rule(session, office, found, data, exchange.reference)
+    version = run(found)
+    needs = version.given["needs"]
+    reasons = {needs[n]["reference"]: why for n, why, _offers in version.result["left_out"]}
+    served = {need for need, _offer in who_gets(version)}
+    assert favoured.reference in served
+    assert reasons[lonely.reference] == "no_match"
+    assert reasons[ruled_out.reference] == "ruled_out"
+    assert reasons.get(taken.reference) == "taken" or taken.reference in served
+
+
+def test_floor_for_small_islands_is_kept(session, start, run):
+    post_need(session, "gov-pe", places_wanted=10)
+    island = post_need(session, "gov-lc", places_wanted=4)
+    post_offer(session, places=10, places_per_beneficiary=10)
+    got = who_gets(run(start(policy="total", small_island="4")))
+    assert sum(places for (need, _), places in got.items() if need == island.reference) == 4
+
+
+def test_floor_that_nobody_can_keep_is_named(session, start, run, speak):
+    island = post_need(session, "gov-lc", places_wanted=4)
+    post_offer(session, places=10)
+    with pytest.raises(Conflict) as raised:
+        run(start(small_island=9))
+    assert island.reference in speak(raised.value)
+
+
+def test_stable_clearing_refuses_floors_in_words(session, start, run, speak):
+    post_need(session, "gov-lc", places_wanted=4)
+    post_offer(session, places=10)
+    with pytest.raises(Conflict) as raised:
+        run(start(policy="stable", small_island=1))
+    assert "stable clearing cannot promise floors" in speak(raised.value)
+
+
+def test_forced_pairs_that_cannot_hold_together_are_named(
+    exchange, session, office, start, run, speak
+):
+    needs = [post_need(session, code, places_wanted=4) for code in ("gov-pe", "gov-bo")]
+    offer = post_offer(session, places=1)
+    found = start()
+    for need in needs:
+        data = {"kind": "forced", "need": need.reference, "offer": offer.reference, "reason": "x"}
+        set_rule(session, office, found, data, exchange.reference)
+    with pytest.raises(Conflict) as raised:
+        run(found)
+    words = speak(raised.value)
+    for need in needs:
+        assert f"{need.reference} ← {offer.reference}" in words
+    assert found.versions == []
+
+
+def test_forced_pair_that_breaks_a_rule_or_has_left_is_named(
+    exchange, session, office, start, run, speak
+):
+    need = post_need(session, support=[FINANCE])
+    offer = post_offer(session)
+    found = start()
+    data = {"kind": "forced", "need": need.reference, "offer": offer.reference, "reason": "x"}
+    set_rule(session, office, found, data, exchange.reference)
+    with pytest.raises(Conflict, match="forced_pair_not_eligible") as raised:
+        run(found)
+    assert need.reference in speak(raised.value)
+    offer.status = PostStatus.WITHDRAWN
+    session.flush()
+    with pytest.raises(Conflict, match="forced_pair_left"):
+        run(found)
+    remove_rule(session, office, found, found.rules[0].id)
+    assert run(found).result["flow"] == []
+
+
+def test_exchange_without_any_eligible_pair_is_cleared_to_nothing(session, start, run, office):
+    found = start()
+    assert run(found).result["flow"] == []
+    post_need(session, support=[FINANCE])
+    post_offer(session)
+    version = run(found)
+    assert version.result["total"] == 0
+    assert [row[1] for row in version.result["left_out"]] == ["no_match"]
+    with pytest.raises(Conflict, match="nothing_to_propose"):
+        send_round(session, office, found)
+
+
+def test_bundle_is_covered_by_several_offers_and_a_triangle_is_marked(session, start, run):
+    need = post_need(session, support=[TRAINING, FINANCE], places_wanted=3)
+    train = post_offer(session, "gov-cl", places=3)
+    pay = post_offer(session, "caf", support=[FINANCE], places=1)
+    version = run(start())
+    got = who_gets(version)
+    assert got[need.reference, train.reference] == 3
+    assert got[need.reference, pay.reference] == 1
+    assert [row[2] - row[3] for row in version.result["coverage"]] == [0, 0]
+    offers = [offer["reference"] for offer in version.given["offers"]]
+    assert version.result["triangles"] == [
+        [0, offers.index(train.reference), offers.index(pay.reference)]
+    ]
+
+
+def test_scope_leaves_out_needs_of_other_subregions_and_kinds(session, start, run):
+    peru = post_need(session, "gov-pe", support=[TRAINING, FINANCE])
+    post_need(session, "gov-br")
+    post_offer(session)
+    given = run(start(subregion="andean", support_kind="capacity_building")).given
+    assert [need["reference"] for need in given["needs"]] == [peru.reference]
+    assert list(given["needs"][0]["wanted"]) == ["capacity_building"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"policy": "lottery"}, "policy"),
+        ({"name": ""}, "name"),
+        ({"small_island": "-1"}, "small_island"),
+        ({"small_island": "99999999999999"}, "small_island"),
+        ({"theme": "astrology"}, "theme"),
+        ({"support_kind": "workshop"}, "support_kind"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_by_field(start, settings, field):
+    with pytest.raises(InvalidInput) as raised:
+        start(**settings)
+    assert set(raised.value.fields) == {field}
+
+
+def test_rule_for_a_post_that_is_not_on_the_exchange_is_refused(exchange, session, office, start):
+    need, offer = post_need(session), post_offer(session, status=PostStatus.DRAFT)
+    data = {"kind": "forced", "need": need.reference, "offer": offer.reference, "reason": "x"}
+    with pytest.raises(InvalidInput) as raised:
+        set_rule(session, office, start(), data, exchange.reference)
+    assert set(raised.value.fields) == {"offer"}
+
+
+def test_only_the_secretariat_runs_rounds(exchange, session, start, run):
+    found = start()
+    focal = make_person(session, Role.FOCAL_POINT)
+    coordinator = make_person(session, Role.COORDINATOR)
+    for somebody in (focal, coordinator):
+        for attempt in (
+            lambda by: open_round(session, by, {"name": "x", "policy": "fair"}, exchange.reference),
+            lambda by: clear_round(exchange, session, by, found),
+            lambda by: send_round(session, by, found),
+            lambda by: end_round(session, by, found, RoundStatus.CANCELLED),
+        ):
+            with pytest.raises(NotAllowed):
+                attempt(somebody)
+
+
+@pytest.fixture
+def sent(session, office, start, run):
+    """A sent round in which Peru and Bolivia each get places of one offer."""
+    needs = [post_need(session, code, places_wanted=4) for code in ("gov-pe", "gov-bo")]
+    offer = post_offer(session, places=6, places_per_beneficiary=4)
+    found = start()
+    run(found)
+    send_round(session, office, found)
+    session.refresh(found)
+    people = {
+        "peru": make_person(session, Role.FOCAL_POINT, "gov-pe"),
+        "bolivia": make_person(session, Role.FOCAL_POINT, "gov-bo"),
+        "force": make_person(session, Role.TASK_FORCE),
+    }
+    return found, needs, offer, people
+
+
+def proposal_for(found, need):
+    return next(p for p in found.proposals if p.need_id == need.id)
+
+
+def test_each_side_finds_its_proposals_and_nobody_elses(session, sent):
+    found, (peru, _bolivia), _offer, people = sent
+    assert [p.need_id for p in waiting_proposals(session, people["peru"])] == [peru.id]
+    assert len(waiting_proposals(session, people["force"])) == 2
+    stranger = make_person(session, Role.FOCAL_POINT, "gov-br")
+    assert waiting_proposals(session, stranger) == []
+    with pytest.raises(NotFound):
+        get_proposal(session, found.proposals[0].id, stranger)
+
+
+def test_both_sides_accept_and_sign_and_only_then_is_capacity_committed(exchange, session, sent):
+    found, (peru, _bolivia), offer, people = sent
+    proposal = proposal_for(found, peru)
+    answer_proposal(session, people["force"], proposal, accept=True)
+    assert session.scalar(select(Match)) is None
+    answer_proposal(session, people["peru"], proposal, accept=True)
+    match = session.scalars(select(Match)).one()
+    assert match.status == MatchStatus.MUTUAL
+    assert offer.places_committed == 0
+    terms = {
+        "title": "Training",
+        "activities": "A week.",
+        "starts": days(30).isoformat(),
+        "ends": days(200).isoformat(),
+        "places": proposal.places,
+    }
+    agreement = propose_agreement(
+        session, people["force"], match, terms, exchange.reference, today=exchange.today()
+    )
+    agreement.accept_terms(people["peru"], 1)
+    for person in (people["force"], people["peru"]):
+        sign_agreement(session, person, agreement, 1)
+    session.refresh(offer)
+    assert offer.places_committed == proposal.places
+
+
+def test_what_is_declined_is_cleared_again_with_the_accepted_pair_fixed(session, office, sent, run):
+    found, (peru, bolivia), offer, people = sent
+    kept, lost = proposal_for(found, peru), proposal_for(found, bolivia)
+    for person in (people["peru"], people["force"]):
+        answer_proposal(session, person, kept, accept=True)
+    answer_proposal(
+        session, people["bolivia"], lost, accept=False, reason="too_late", message="Next year."
+    )
+    chile = post_need(session, "gov-cl", places_wanted=2)
+    session.flush()
+    got = who_gets(run(found))
+    assert got[peru.reference, offer.reference] == kept.places
+    assert (bolivia.reference, offer.reference) not in got
+    made = send_round(session, office, found)
+    assert [proposal.need_id for proposal in made] == [chile.id]
+    assert made[0].number == 2
+    with pytest.raises(Conflict, match="nothing_to_propose"):
+        send_round(session, office, found)
+
+
+def test_required_pair_that_a_side_declines_is_no_longer_required(
+    exchange, session, office, start, run
+):
+    need, offer = post_need(session), post_offer(session)
+    found = start()
+    data = {"kind": "forced", "need": need.reference, "offer": offer.reference, "reason": "x"}
+    set_rule(session, office, found, data, exchange.reference)
+    run(found)
+    send_round(session, office, found)
+    session.refresh(found)
+    focal = make_person(session, Role.FOCAL_POINT)
+    answer_proposal(session, focal, found.proposals[0], accept=False, reason="other")
+    assert run(found).result["flow"] == []
+
+
+def test_signed_pair_is_not_counted_twice_when_the_round_is_cleared_again(
+    exchange, session, office, sent, run
+):
+    found, (peru, _bolivia), offer, _people = sent
+    test_both_sides_accept_and_sign_and_only_then_is_capacity_committed(exchange, session, sent)
+    got = who_gets(run(found))
+    assert (peru.reference, offer.reference) not in got
+    assert sum(got.values()) <= offer.remaining_places()
+
+
+def test_offer_withdrawn_during_a_round_lapses_its_proposals(session, sent, run, speak):
+    found, (peru, _bolivia), offer, people = sent
+    offer.status = PostStatus.WITHDRAWN
+    session.flush()
+    with pytest.raises(Conflict) as raised:
+        answer_proposal(session, people["peru"], proposal_for(found, peru), accept=True)
+    assert offer.reference in speak(raised.value)
+    version = run(found)
+    assert version.result["flow"] == []
+    assert {proposal.status for proposal in found.proposals} == {ProposalStatus.LAPSED}
+
+
+def test_round_with_a_post_withdrawn_since_it_was_cleared_is_not_sent(
+    session, office, start, run, speak
+):
+    post_need(session, places_wanted=2)
+    offer = post_offer(session, places=2)
+    found = start()
+    run(found)
+    offer.status = PostStatus.WITHDRAWN
+    session.flush()
+    with pytest.raises(Conflict, match="round_out_of_date") as raised:
+        send_round(session, office, found)
+    assert offer.reference in speak(raised.value)
+
+
+def test_cancelled_round_takes_back_what_waits_and_leaves_what_is_accepted(session, office, sent):
+    found, (peru, _bolivia), _offer, people = sent
+    kept = proposal_for(found, peru)
+    for person in (people["peru"], people["force"]):
+        answer_proposal(session, person, kept, accept=True)
+    end_round(session, office, found, RoundStatus.CANCELLED)
+    assert sorted(str(p.status) for p in found.proposals) == ["accepted", "lapsed"]
+    assert session.scalars(select(Match)).one().status == MatchStatus.MUTUAL
+
+
+def test_every_step_of_a_round_leaves_its_event(session, office, sent):
+    found, (peru, _bolivia), _offer, people = sent
+    for person in (people["peru"], people["force"]):
+        answer_proposal(session, person, proposal_for(found, peru), accept=True)
+    end_round(session, office, found, RoundStatus.CLOSED)
+    actions = set(session.scalars(select(AuditEvent.action)))
+    assert actions >= {
+        "round.opened", "round.cleared", "round.sent", "round.closed",
+        "proposal.accepted", "match.joined",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def like_needs(session):
+    return [
+        post_need(session, code, places_wanted=places)
+        for code, places in (("gov-pe", 5), ("gov-bo", 7))
+    ]
+
+
+def test_like_needs_become_a_regional_draft_once_every_country_consents(
+    exchange, session, office, like_needs, start, run
+):
+    coordinator = make_person(session, Role.COORDINATOR)
+    post_need(session, "gov-br")
+    ideas = think_of_pools(exchange, session)
+    assert [sorted(n.id for n in idea.needs) for idea in ideas] == [[n.id for n in like_needs]]
+    pool = ask_pool(exchange, session, office, [need.id for need in like_needs])
+    session.flush()
+    assert think_of_pools(exchange, session) == []
+    for code in ("gov-pe", "gov-bo"):
+        focal = make_person(session, Role.FOCAL_POINT, code)
+        assert waiting_pools(session, focal) == [pool]
+        answer_pool(session, focal, pool, exchange.reference, consent=True, note="")
+        session.flush()
+        assert waiting_pools(session, focal) == []
+    assert pool.status == PoolStatus.AGREED
+    assert pool.need.status == PostStatus.DRAFT
+    assert pool.need.places_wanted == 12
+    assert pool.need.subregion == "andean"
+    assert pool.need.can_be_edited_by(coordinator)
+    # On the exchange, it stands for them: no round counts them twice.
+    pool.need.status = PostStatus.PUBLISHED
+    session.flush()
+    references = {need["reference"] for need in run(start(subregion="andean")).given["needs"]}
+    assert references == {pool.need.reference}
+
+
+def test_one_refusal_leaves_the_needs_as_they_are(exchange, session, office, like_needs):
+    make_person(session, Role.COORDINATOR)
+    pool = ask_pool(exchange, session, office, [need.id for need in like_needs])
+    focal = make_person(session, Role.FOCAL_POINT)
+    answer_pool(session, focal, pool, exchange.reference, consent=False, note="Ours is other.")
+    assert pool.status == PoolStatus.REFUSED
+    assert pool.need is None
+
+
+def test_pool_that_nobody_coordinates_or_that_is_none_is_refused(
+    exchange, session, office, like_needs, speak
+):
+    ids = [need.id for need in like_needs]
+    with pytest.raises(Conflict, match="no_coordinator") as raised:
+        ask_pool(exchange, session, office, ids)
+    assert "coordinates" in speak(raised.value)
+    make_person(session, Role.COORDINATOR)
+    with pytest.raises(Conflict, match="pool_taken"):
+        ask_pool(exchange, session, office, ids[:1])
+    with pytest.raises(NotAllowed):
+        ask_pool(exchange, session, make_person(session, Role.FOCAL_POINT), ids)
