@@ -69,9 +69,10 @@ def _outside_transactions(engine: Engine) -> Iterator[Callable[[str], object]]:
 
 
 @contextmanager
-def _postgres_database(
+def postgres_database(
     url_of: Callable[[str], str], name: str, template: str | None = None
 ) -> Iterator[Engine]:
+    """A database of that name, empty or copied from a template, dropped at the end."""
     admin = connect(url_of("postgres"))
     with _outside_transactions(admin) as run:
         run(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
@@ -88,7 +89,7 @@ def _postgres_database(
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: Callable[[str], str]) -> Iterator[str]:
     """Name of a database with empty tables, to be copied."""
-    with _postgres_database(postgres_server, "template_exchange") as engine:
+    with postgres_database(postgres_server, "template_exchange") as engine:
         schema.upgrade(engine)
         engine.dispose()
         yield "template_exchange"
@@ -113,7 +114,7 @@ def empty_database(
         engine.dispose()
     else:
         server = request.getfixturevalue("postgres_server")
-        with _postgres_database(server, f"empty_{next(_numbers)}") as engine:
+        with postgres_database(server, f"empty_{next(_numbers)}") as engine:
             yield engine
 
 
@@ -129,7 +130,7 @@ def database(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> It
     else:
         server = request.getfixturevalue("postgres_server")
         template = request.getfixturevalue("postgres_template")
-        with _postgres_database(server, f"exchange_{next(_numbers)}", template) as engine:
+        with postgres_database(server, f"exchange_{next(_numbers)}", template) as engine:
             yield engine
 
 
@@ -148,7 +149,7 @@ def _shared_sqlite(
 def _shared_postgres(
     postgres_server: Callable[[str], str], postgres_template: str
 ) -> Iterator[Engine]:
-    with _postgres_database(postgres_server, "shared", postgres_template) as engine:
+    with postgres_database(postgres_server, "shared", postgres_template) as engine:
         yield engine
 
 

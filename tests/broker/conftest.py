@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -23,6 +25,9 @@ from broker.web import create_app
 from models import Role, User
 from models.schema import upgrade
 from tests.broker.factories import make_person
+from tests.conftest import postgres_database
+
+_numbers = itertools.count(1)
 
 SignIn = Callable[..., FlaskClient]
 CountQueries = Callable[[], AbstractContextManager[list[str]]]
@@ -40,13 +45,47 @@ def reference_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.fixture(scope="session")
+def postgres_reference(postgres_server: Callable[[str], str]) -> Iterator[str]:
+    """Name of a PostgreSQL database that holds the shipped reference data, to be copied."""
+    with postgres_database(postgres_server, "template_reference") as engine:
+        upgrade(engine)
+        engine.dispose()
+        url = engine.url.render_as_string(hide_password=False)
+        with tempfile.TemporaryDirectory() as home:
+            exchange = Exchange(Settings(home=Path(home), database_url=url).completed())
+            with exchange.writing() as session:
+                load_reference_data(session, FIXTURES / "reference")
+            exchange.database.dispose()
+        yield "template_reference"
+
+
 @pytest.fixture
-def exchange(reference_home: Path, tmp_path: Path) -> Iterator[Exchange]:
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where the test's exchange keeps its rows: its own folder, or a PostgreSQL.
+
+    A test or a module that asks for ``backend`` runs once on each.
+    """
+    if "backend" not in request.fixturenames or request.getfixturevalue("backend") == "sqlite":
+        yield ""
+        return
+    server = request.getfixturevalue("postgres_server")
+    template = request.getfixturevalue("postgres_reference")
+    with postgres_database(server, f"reference_{next(_numbers)}", template) as engine:
+        yield engine.url.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def exchange(reference_home: Path, tmp_path: Path, database_url: str) -> Iterator[Exchange]:
     """An exchange of its own for each test, with reference data and nothing else."""
     shutil.copytree(reference_home, tmp_path / "home")
     running = Exchange(
         Settings(
-            home=tmp_path / "home", secret_key="for tests alone", language="en", encoder="none"
+            home=tmp_path / "home",
+            database_url=database_url,
+            secret_key="for tests alone",
+            language="en",
+            encoder="none",
         ).completed()
     )
     yield running

@@ -43,6 +43,8 @@ from models import (
 from models.ledger import imbalances
 from tests.broker.factories import days, make_person, post_need, post_offer
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 
 @pytest.fixture
 def session(exchange: Exchange) -> Iterator[Session]:

@@ -55,6 +55,8 @@ FINANCE = {"kind": "finance", "modality": "grant"}
 ADVICE = {"kind": "technical_support"}
 TRAINING = {"kind": "capacity_building"}
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 
 @pytest.fixture
 def session(exchange):
