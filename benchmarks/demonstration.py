@@ -252,13 +252,16 @@ def measure_runs(home: Path, runs: int) -> list[Times]:
 
 
 def _run_command(home: Path, *words: str) -> None:
-    subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-m", "broker", *words],
         cwd=ROOT,
         env={**os.environ, "BROKER_HOME": str(home)},
-        check=True,
+        check=False,
         capture_output=True,
+        text=True,
     )
+    if finished.returncode:
+        raise RuntimeError(f"broker {' '.join(words)}: {finished.stderr}")
 
 
 def measure_pages(
@@ -293,7 +296,7 @@ def live_needs(home: Path) -> dict[str, int]:
         rows = session.execute(
             select(Need.reference, Need.id).where(Need.status.in_(LIVE)).order_by(Need.id)
         )
-        found: dict[str, int] = dict(rows.tuples())
+        found: dict[str, int] = dict(rows.all())
     exchange.database.dispose()
     return found
 
