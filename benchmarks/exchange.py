@@ -20,8 +20,9 @@ from matching import NeedProfile, OfferProfile, Taxonomy
 REFERENCE = Path(__file__).parent.parent / "fixtures" / "reference"
 TODAY = date(2026, 3, 1)
 
-ENCODER = 384
+MEANING = 320
 GLOSSARY = 36
+"""Columns of a text's vector, as in ``matching.text``."""
 TOPICS = 400
 """Subjects within the themes; texts on one subject are near in meaning."""
 VOCABULARY = 60_000
@@ -57,11 +58,12 @@ class Likeness:
     """Stands in for the text model: vectors of its length, and a calibration like its own."""
 
     version = "benchmark"
-    dimension = ENCODER + GLOSSARY
+    dimension = MEANING + GLOSSARY
 
     def calibrate(self, raw: NDArray[np.float64], /) -> NDArray[np.float64]:
         """Bring inner products to [0, 1]."""
-        return np.interp(raw, [0.0, 0.15, 0.6, 1.0], [0.0, 0.1, 0.85, 1.0])
+        likeness = [0.0, 0.1, 0.5, 0.8, 0.97, 1.0]
+        return np.interp(raw, [0.0, 0.116, 0.241, 0.504, 0.769, 1.0], likeness)
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,8 @@ def _zipf(count: int, exponent: float) -> NDArray[np.float64]:
 
 def _topics(rng: np.random.Generator, themes: int) -> _Topics:
     of_topic = rng.choice(themes, TOPICS, p=_zipf(themes, 0.8))
-    theme_centres = rng.normal(size=(themes, ENCODER)) * np.linspace(1.6, 0.5, ENCODER)
-    own = rng.normal(size=(TOPICS, ENCODER)) * np.linspace(1.6, 0.5, ENCODER)
+    theme_centres = rng.normal(size=(themes, MEANING)) * np.linspace(1.6, 0.5, MEANING)
+    own = rng.normal(size=(TOPICS, MEANING)) * np.linspace(1.6, 0.5, MEANING)
     return _Topics((theme_centres[of_topic] + own).astype(np.float32), of_topic)
 
 
@@ -138,7 +140,7 @@ def _vectors(
 ) -> NDArray[np.float32]:
     size = len(subjects)
     meaning = topics.centres[subjects[:, 0]] + np.float32(0.4) * topics.centres[subjects[:, 1]]
-    meaning += 1.5 * rng.standard_normal((size, ENCODER), dtype=np.float32)
+    meaning += 1.5 * rng.standard_normal((size, MEANING), dtype=np.float32)
     meaning /= np.linalg.norm(meaning, axis=1, keepdims=True)
     glossary = np.zeros((size, GLOSSARY), np.float32)
     for column in (0, 1):

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matching import eligibility, explain
+from matching.bound import Tables, TextBound, best_of_row, bound_row
 from matching.columns import (
     Columns,
     Rows,
@@ -28,20 +29,18 @@ from matching.columns import (
     write_offer,
 )
 from matching.explain import Change, Explanation, Ledger, TextEvidence, WhyNot
-from matching.forms import BARRED, MARGIN, Forms
+from matching.forms import BARRED, Forms
 from matching.pairs import broken_rules, pair_likeness, pair_totals
 from matching.profile import NeedProfile, OfferProfile, ProfileError, Side
 from matching.run import (
     ROWS,
     MatchRun,
     Plan,
-    Tables,
     Versions,
     complete,
     open_needs,
     open_offers,
     plan_run,
-    score_tile,
 )
 from matching.score import (
     COMPONENTS,
@@ -287,11 +286,15 @@ class Book:
         self.dimension = text_model.dimension
         self._text_model = text_model
         self._forms = forms = Forms(taxonomy, self.weights)
+        self._text = TextBound.of(self.scale, forms.points("text"))
         self._needs: Shelf[NeedProfile] = Shelf(
             "need",
             need_columns(taxonomy, self.dimension, forms.width),
             lambda columns, row, need, text: write_need(columns, row, need, text, taxonomy),
-            lambda columns: {"form": forms.of_needs(columns)},
+            lambda columns: {
+                "form": forms.of_needs(columns),
+                "limits": forms.limits_of_needs(columns),
+            },
         )
         self._offers: Shelf[OfferProfile] = Shelf(
             "offer",
@@ -299,6 +302,7 @@ class Book:
             lambda columns, row, offer, text: write_offer(columns, row, offer, text, taxonomy),
             lambda columns: {
                 "form": forms.of_offers(columns),
+                "limits": forms.limits_of_offers(columns),
                 "place_points": forms.places(columns),
             },
         )
@@ -564,10 +568,10 @@ class Book:
                 self._conflicts | self._dismissed,
                 absent=set(self._needs.row_of) - set(needs["id"].tolist()),
                 taxonomy=self.taxonomy,
-                forms=self._forms,
+                text=self._text,
                 scale=self.scale,
+                weights=self.weights,
                 bands=self.bands,
-                day=day,
                 best=k,
                 versions=self._versions(on, k),
                 rows=rows,
@@ -640,15 +644,10 @@ class Book:
             barred = np.any(list(broken.values()), axis=0)
             chosen = np.flatnonzero(~removed)
             count = int(np.count_nonzero(~barred[chosen]))
+            totals = self._totals(needs, offers, chosen)
         else:
-            scores = self._nearly(needs, offers, on)
-            barred = scores < BARRED / 2
-            chosen = np.flatnonzero(~barred)
-            count = len(chosen)
-            if count > k:
-                least = np.partition(scores[chosen], count - k)[count - k]
-                chosen = chosen[scores[chosen] >= least - 2 * MARGIN]
-        totals = self._totals(needs, offers, chosen)
+            barred, chosen, totals = self._best(needs, offers, k, on)
+            count = int(np.count_nonzero(~barred))
         found = sorted(
             zip(chosen.tolist(), totals.tolist(), strict=True),
             key=lambda pair: (bool(barred[pair[0]]), -pair[1], shelf.name(pair[0])),
@@ -664,22 +663,25 @@ class Book:
         nobody = best < 0 or self.bands.name(best) == "weak"
         return Ranking(tuple(matches), nobody, count)
 
-    def _nearly(self, needs: Columns, offers: Columns, on: date) -> Vector:
-        """Scores in single precision of one post with all others, barred where a rule is broken."""
+    def _best(
+        self, needs: Columns, offers: Columns, k: int, on: date
+    ) -> tuple[NDArray[np.bool_], Rows, NDArray[np.int64]]:
+        """Which partners of a single post are barred, which may be its best, and their scores."""
+        tables = Tables(needs, offers, offers["place_points"].T, self._text)
+        bounds = bound_row(tables)
         day = on.toordinal()
-        tables = Tables.of(needs, offers, self._forms, self.scale, day)
-        scores = np.empty((len(needs), len(offers)), np.float32)
-        rows, columns = slice(0, len(needs)), slice(0, len(offers))
-        if scores.size:
-            score_tile(tables, rows, columns, scores, np.empty_like(scores))
-        scores[~open_needs(needs, day)] = BARRED
-        scores[:, ~open_offers(offers, day)] = BARRED
-        own = needs["organisation"][:, None]
-        scores[(own != 0) & (own == offers["organisation"])] = BARRED
-        flat = scores.ravel()
+        barred = (bounds < BARRED / 2) | ~open_needs(needs, day) | ~open_offers(offers, day)
+        barred |= needs["closes"] < offers["opens"]
+        barred |= (needs["organisation"] != 0) & (needs["organisation"] == offers["organisation"])
         for pairs in (self._conflicts, self._dismissed):
-            flat[self._apart(needs, offers, pairs)] = BARRED
-        return flat
+            barred |= self._apart(needs, offers, pairs)
+        possible = np.flatnonzero(~barred)
+        alone = np.zeros(len(possible), np.int64)
+        i, j = (alone, possible) if len(needs) == 1 else (possible, alone)
+        some, inner = best_of_row(tables, i, j, bounds[possible], k)
+        likeness = self.scale.likeness(inner)
+        totals = pair_totals(needs, offers, i[some], j[some], self.weights, likeness)
+        return barred, possible[some], totals
 
     def _apart(
         self, needs: Columns, offers: Columns, pairs: frozenset[tuple[int, int]]

@@ -23,6 +23,8 @@ NONE = -1
 """Position of a code that is not stated."""
 NEVER = 2**30
 """Ordinal of a last day that is not stated: after any day."""
+LIMITS = 12
+"""Width of the column ``limits``, see ``Forms.limits_of_needs``."""
 NOT_SERVED = 65_535
 """Reach of an offer at a place that it does not serve."""
 
@@ -136,6 +138,7 @@ def _common_columns(taxonomy: Taxonomy, width: int, form: int) -> dict[str, tupl
         "near": (np.uint8, width_of_sets),
         "counts": (np.int16, len(SETS)),
         "form": (np.float32, form),
+        "limits": (np.float32, LIMITS),
     }
 
 

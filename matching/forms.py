@@ -1,32 +1,34 @@
-"""Most of a score as one inner product: a fast, nearly exact view of many pairs.
+"""What no score exceeds, but for the texts, as one inner product.
 
 Comparisons of sets, of codes and of neutral values are linear in what one side says, given the
-other: a need and an offer each become a vector, and the matrix product of a block of needs with a
-block of offers is their score in points but for place, text, period, money and places, which are
-added element by element. Rules that bear on codes enter as ``BARRED``.
-
-In single precision the result is within ``MARGIN`` of the score. It chooses candidates; what is
-shown is computed by ``pairs.pair_totals``.
+other: a need and an offer each become a vector, its *form*, and the matrix product of a block of
+needs with a block of offers bounds their scores in points. Places are added by the place of the
+need. Days, money and places to be given count in full where both sides state them; ``limits`` say
+what of that is to be taken back from a pair. Rules on codes enter as ``BARRED``.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from matching.columns import NONE, NOT_SERVED, Columns
+from matching.columns import LIMITS, NONE, NOT_SERVED, Columns
 from matching.place import FULL
-from matching.score import COVERAGE, FOCUS, MICRO, PARTS, TextScale, Vector, Weights
+from matching.score import COVERAGE, FOCUS, MICRO, PARTS, Vector, Weights
 from matching.taxonomy import SAME, Taxonomy
 
 BARRED = -1000.0
 """Points of a pair that breaks a rule; any score below ``BARRED / 2`` is such a pair's."""
 MARGIN = 0.005
-"""Points by which the single-precision score may differ from the score."""
+"""Points by which two scores in single precision may differ that are equal in truth."""
 
 LINEAR_SETS = ("themes", "ilac_areas", "modalities", "programmes")
 """Facets compared as sets that are linear term by term; support kinds are taken whole."""
 OVERLAPS = ("period", "money", "places")
-"""Parts that are added element by element."""
+"""Parts that the form grants in full where both sides state them."""
+FAR = 1e9
+"""Days further off than any date; exact sums of dates stay below 2²⁴ without it."""
+PLENTY = 1e18
+"""More money or places than any post can state."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Forms:
         whole = 2 ** len(self.taxonomy.support_kinds) + 2 ** len(self.taxonomy.languages)
         single = len(self.taxonomy.dimensions) + len(self.taxonomy.horizons) + 2
         single += len(self.taxonomy.organisation_kinds) + 1
-        return int(sets + whole + single + len(OVERLAPS) + 1)
+        return int(sets + whole + single + len(OVERLAPS) + 2)
 
     def of_needs(self, needs: Columns) -> Vector:
         """Make the vectors of needs, (n, k) float32."""
@@ -82,9 +84,11 @@ class Forms:
         blocks.append(_one_of(needs["horizon"] + 1, len(self.taxonomy.horizons) + 1))
         asking = len(self.taxonomy.organisation_kinds) + 1
         blocks.append(_one_of(needs["organisation_kind"] + 1, asking))
-        for name, stated in self.overlap_stated(needs, "wanted").items():
+        for name, stated in self._overlaps(needs, "wanted").items():
             blocks.append(stated[:, None])
             silent += ~stated * self.neutral(name)
+        blocks.append(needs["text_stated"][:, None])
+        silent += ~needs["text_stated"] * self.neutral("text")
         blocks.append(silent[:, None])
         return np.hstack(blocks).astype(np.float32)
 
@@ -105,12 +109,56 @@ class Forms:
         refused = offers["kinds_restricted"][:, None] & ~offers["kinds_served"]
         blocks.append(np.zeros((count, 1)))
         blocks.append(refused * BARRED)
-        blocks.extend(
-            (~stated * self.neutral(name))[:, None]
-            for name, stated in self.overlap_stated(offers, "available").items()
-        )
+        for name, stated in self._overlaps(offers, "available").items():
+            blocks.append(np.where(stated, self.points(name), self.neutral(name))[:, None])
+        blocks.append((~offers["text_stated"] * self.neutral("text"))[:, None])
         blocks.append(np.ones((count, 1)))
         return np.hstack(blocks).astype(np.float32)
+
+    def limits_of_needs(self, needs: Columns) -> Vector:
+        """What a need sets against an offer's days, money and places, (n, LIMITS) float32.
+
+        First day, last day, a share a day, points of the period; a share a dollar, a share whatever
+        the money, most money, points of money; a share a place, a share whatever the places, points
+        of places; 1 where the text is stated. Shares are of what is wanted; what is not stated is
+        met in full by anything.
+        """
+        period, money, places = self._overlaps(needs, "wanted").values()
+        days = np.maximum(needs["ends"].astype(np.float64) - needs["starts"] + 1, 1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            columns = [
+                np.where(period, needs["starts"], -FAR),
+                np.where(period, needs["ends"], FAR),
+                np.where(period, 1 / days, 1),
+                np.full(len(needs), self.points("period")),
+                np.where(money, 1 / needs["wanted"], 0),
+                ~money,
+                np.where(money, np.minimum(needs["money_most"], PLENTY), PLENTY),
+                np.full(len(needs), self.points("money")),
+                np.where(places, 1 / needs["places"], 0),
+                ~places,
+                np.full(len(needs), self.points("places")),
+                needs["text_stated"],
+            ]
+        return np.stack(columns, axis=1).astype(np.float32)
+
+    def limits_of_offers(self, offers: Columns) -> Vector:
+        """What an offer sets against a need's, (m, LIMITS) float32, see ``limits_of_needs``.
+
+        First day, last day; money; its smallest grant, inverted; places; 1 where the text is
+        stated; nothing in the other columns.
+        """
+        period, money, places = self._overlaps(offers, "available").values()
+        least = offers["grant_least"]
+        limits = np.zeros((len(offers), LIMITS), np.float32)
+        limits[:, 0] = np.where(period, offers["starts"], -FAR)
+        limits[:, 1] = np.where(period, offers["ends"], FAR)
+        limits[:, 2] = np.where(money, offers["available"], PLENTY)
+        with np.errstate(divide="ignore"):
+            limits[:, 3] = np.where(money & (least > 0), 1 / least, PLENTY)
+        limits[:, 4] = np.where(places, offers["places"], PLENTY)
+        limits[:, 5] = offers["text_stated"]
+        return limits
 
     def places(self, offers: Columns) -> Vector:
         """Points of offers by the place of a need, with what bars them there.
@@ -135,12 +183,8 @@ class Forms:
         table[offers["barred_country"][barred], barred] = BARRED
         return np.ascontiguousarray(table.T, dtype=np.float32)
 
-    def text_points(self, scale: TextScale) -> Vector:
-        """Points of the texts by step of their inner product, see ``TextScale.table``."""
-        return (scale.table * self.points("text")).astype(np.float32)
-
     @staticmethod
-    def overlap_stated(columns: Columns, money: str) -> dict[str, np.ndarray]:
+    def _overlaps(columns: Columns, money: str) -> dict[str, np.ndarray]:
         """Which posts state their period, money (column `money`) and places."""
         return {
             "period": columns["period"],

@@ -4,15 +4,13 @@ A ``Plan`` is a frozen picture of the book on one day. Its blocks are scored one
 here or by workers elsewhere; each gives the same rows wherever and in whatever order it is scored,
 so a run can be interrupted, resumed, spread over machines and repeated to the byte.
 
-How a block is scored: its needs are of one place or subregion and ask for the same kinds of
-support, so that only offers that reach them and give those are looked at. For these there is one
-matrix product for facets (``forms``) and one, exact, for the texts, plus what is added element by
-element. The k-th largest of a few hundred group maxima bounds the k-th best offer from below; the
-some 21 offers a need above that bound are scored in full (``pairs``), and the k best are exact.
+A block's needs are of one place or subregion and ask for the same kinds of support, so that only
+offers that reach them and give those are looked at. How the best of them are found without scoring
+all of them in full is told in ``bound``.
 """
 
 import os
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,8 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from matching.bound import (
+    Tables,
+    TextBound,
+    bar_windows,
+    bound_tile,
+    find_best,
+    groups_of,
+)
 from matching.columns import Columns, Rows
-from matching.forms import BARRED, MARGIN, Forms
+from matching.forms import BARRED
 from matching.pairs import pair_totals
 from matching.score import MICRO, Bands, TextScale, Vector, Weights
 from matching.taxonomy import REGIONAL, Taxonomy
@@ -34,8 +40,6 @@ FEW = 128
 """Needs below which a block is shared with those of other places and kinds."""
 TILE = 2048
 """Offers that are looked at together, so that a tile stays in the processor's cache."""
-GROUPS = 256
-"""Groups of offers whose maxima bound the k-th best; more than k are taken when k is large."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,54 +188,6 @@ class BlockResult:
 
 
 @dataclass(frozen=True)
-class Tables:
-    """Posts of both sides with all that scoring them in single precision takes.
-
-    Attributes
-    ----------
-    needs, offers
-        (n) and (m) rows.
-    place_points
-        (places + 1, m) float32, points by the place of a need, see ``Forms.places``.
-    text_points
-        Points of the texts by step of their inner product.
-    silent_text
-        Points where a text is not stated.
-    day
-        Ordinal of the day in question.
-    """
-
-    needs: Columns
-    offers: Columns
-    place_points: Vector
-    overlaps: "Overlaps"
-    text_points: Vector
-    silent_text: np.float32
-    scale: TextScale
-    day: int
-
-    @classmethod
-    def of(
-        cls, needs: Columns, offers: Columns, forms: Forms, scale: TextScale, day: int
-    ) -> "Tables":
-        """Put columns together, without copying them."""
-        return cls(needs, offers, **_tables(needs, offers, forms, scale, day))
-
-
-def _tables(
-    needs: Columns, offers: Columns, forms: Forms, scale: TextScale, day: int
-) -> dict[str, Any]:
-    return {
-        "place_points": offers["place_points"].T,
-        "overlaps": Overlaps.of(needs, offers, forms, day),
-        "text_points": forms.text_points(scale),
-        "silent_text": np.float32(forms.neutral("text")),
-        "scale": scale,
-        "day": day,
-    }
-
-
-@dataclass(frozen=True)
 class Plan(Tables):
     """A frozen picture of the book on one day, cut into blocks. Can be pickled.
 
@@ -258,105 +214,12 @@ class Plan(Tables):
     offer_kinds: Rows
     barred: Rows
     absent: tuple[int, ...]
+    scale: TextScale
     blocks: tuple[Block, ...]
     weights: Weights
     best: int
     bands: Bands
     versions: Versions
-
-
-@dataclass(frozen=True)
-class Overlaps:
-    """Period, money and places as single-precision factors, ready to be multiplied out."""
-
-    need_starts: Vector
-    need_ends: Vector
-    need_days: Vector
-    need_money: Vector
-    need_most: Vector
-    need_places: Vector
-    offer_starts: Vector
-    offer_ends: Vector
-    offer_money: Vector
-    offer_least: Vector
-    offer_places: Vector
-    points: Mapping[str, float]
-    need_states: Mapping[str, NDArray[np.bool_]]
-
-    @classmethod
-    def of(cls, needs: Columns, offers: Columns, forms: Forms, day: int) -> "Overlaps":
-        """Take the factors from columns; what is not stated adds nothing."""
-        points = {name: forms.points(name) for name in ("period", "money", "places")}
-
-        def single(values: NDArray[Any]) -> Vector:
-            factors: Vector = np.minimum(values, 1e18).astype(np.float32)
-            return factors
-
-        def days(columns: Columns, name: str, silent: float) -> Vector:
-            return single(np.where(columns["period"], columns[name] - float(day), silent))
-
-        length = np.maximum(needs["ends"].astype(np.float64) - needs["starts"] + 1, 1)
-        least = offers["grant_least"]
-        return cls(
-            need_starts=days(needs, "starts", 1e9),
-            need_ends=days(needs, "ends", -1e9) + np.float32(1),
-            need_days=single(needs["period"] * points["period"] / length),
-            need_money=single(np.nan_to_num(points["money"] / needs["wanted"])),
-            need_most=single(needs["money_most"]),
-            need_places=single(np.nan_to_num(points["places"] / needs["places"])),
-            offer_starts=days(offers, "starts", 1e9),
-            offer_ends=days(offers, "ends", -1e9) + np.float32(1),
-            offer_money=single(np.nan_to_num(offers["available"])),
-            offer_least=single(points["money"] / np.maximum(least, 1e-18)),
-            offer_places=single(np.nan_to_num(offers["places"])),
-            points=points,
-            need_states=forms.overlap_stated(needs, "wanted"),
-        )
-
-    def add(
-        self, scores: Vector, rows: slice, columns: Rows | slice, work: Vector, more: Vector
-    ) -> None:
-        """Add the points of a tile to its scores; `work` and `more` are room of the same shape.
-
-        Rows that state something lie together where that is possible, see ``plan_run``.
-        """
-        for part, add in (
-            ("period", self._period),
-            ("money", self._money),
-            ("places", self._places),
-        ):
-            for some in _runs(self.need_states[part][rows]):
-                points = work[some]
-                add(
-                    slice(rows.start + some.start, rows.start + some.stop),
-                    columns,
-                    points,
-                    more[some],
-                )
-                np.clip(points, 0, np.float32(self.points[part]), out=points)
-                scores[some] += points
-
-    def _period(self, rows: slice, columns: Rows | slice, points: Vector, work: Vector) -> None:
-        np.minimum(self.need_ends[rows, None], self.offer_ends[columns], out=points)
-        np.maximum(self.need_starts[rows, None], self.offer_starts[columns], out=work)
-        points -= work
-        points *= self.need_days[rows, None]
-
-    def _money(self, rows: slice, columns: Rows | slice, points: Vector, work: Vector) -> None:
-        np.multiply(self.need_money[rows, None], self.offer_money[columns], out=points)
-        np.multiply(self.need_most[rows, None], self.offer_least[columns], out=work)
-        np.minimum(points, work, out=points)
-
-    def _places(self, rows: slice, columns: Rows | slice, points: Vector, _: Vector) -> None:
-        np.multiply(self.need_places[rows, None], self.offer_places[columns], out=points)
-
-
-def _runs(flags: NDArray[np.bool_]) -> list[slice]:
-    """Stretches of rows that hold all the true flags; one for all where they are scattered."""
-    edges = np.flatnonzero(np.diff(flags, prepend=False, append=False)).tolist()
-    if len(edges) > 16:
-        return [slice(edges[0], edges[-1])]
-    return [slice(first, last) for first, last in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def open_needs(needs: Columns, day: int) -> NDArray[np.bool_]:
@@ -423,10 +286,10 @@ def plan_run(
     *,
     absent: Iterable[int],
     taxonomy: Taxonomy,
-    forms: Forms,
+    text: TextBound,
     scale: TextScale,
+    weights: Weights,
     bands: Bands,
-    day: int,
     best: int,
     versions: Versions,
     rows: int = ROWS,
@@ -454,27 +317,20 @@ def plan_run(
     need_rows = np.lexsort((need_order, needs["place"], masks, homes))
     keys = np.stack([homes, masks, needs["place"]], axis=1)[need_rows].tolist()
     offer_rows = np.argsort(offer_order)
-    blocks = cut_blocks([tuple(key) for key in keys], rows)
-    # Within a block, needs that state their money, places and period lie together.
-    block_of = np.repeat(np.arange(len(blocks)), [block.stop - block.start for block in blocks])
-    stated = forms.overlap_stated(needs.take(need_rows), "wanted")
-    need_rows = need_rows[
-        np.lexsort((stated["period"], stated["places"], stated["money"], block_of))
-    ]
     needs, offers = needs.take(need_rows), offers.take(offer_rows)
-    tables = _tables(needs, offers, forms, scale, day)
-    tables["place_points"] = np.ascontiguousarray(tables["place_points"])
     return Plan(
-        needs,
-        offers,
-        **tables,
+        needs=needs,
+        offers=offers,
+        place_points=np.ascontiguousarray(offers["place_points"].T),
+        text=text,
+        scale=scale,
         need_order=need_order[need_rows],
         need_kinds=needs.masks("support_kinds"),
         offer_kinds=offers.masks("support_kinds"),
         barred=_barred(needs, offers, apart),
         absent=tuple(sorted(absent)),
-        blocks=blocks,
-        weights=forms.weights,
+        blocks=cut_blocks([tuple(key) for key in keys], rows),
+        weights=weights,
         best=best,
         bands=bands,
         versions=versions,
@@ -523,16 +379,17 @@ def score_block(plan: Plan, number: int) -> BlockResult:
     if not width:
         return BlockResult(number, MatchTable.joined([]), 0)
     # Room for whole groups of columns; what is beyond the offers stays barred.
-    groups = min(max(GROUPS, 8 * plan.best), width)
-    scores = np.full((count, -(-width // groups) * groups), np.float32(BARRED))
+    groups = groups_of(width, plan.best)
+    bounds = np.full((count, -(-width // groups) * groups), np.float32(BARRED))
     inner = np.empty((count, width), np.float32)
     for start in range(0, width, TILE):
         tile = slice(start, min(start + TILE, width))
-        score_tile(plan, rows, columns[tile], scores[:, tile], inner[:, tile])
-    _bar_pairs(plan, block, columns, scores)
-    local, column = candidates(scores, plan.best, groups)
+        bound_tile(plan, rows, columns[tile], bounds[:, tile], inner[:, tile])
+    bar_windows(plan, rows, columns, bounds)
+    _bar_pairs(plan, block, columns, bounds)
+    local, column, products = find_best(plan, block.start, columns, bounds, inner, plan.best)
     need_rows, offer_rows = block.start + local, columns[column]
-    likeness = plan.scale.likeness(inner[local, column])
+    likeness = plan.scale.likeness(products)
     totals = pair_totals(plan.needs, plan.offers, need_rows, offer_rows, plan.weights, likeness)
     order = np.lexsort((offer_rows, -totals, plan.need_order[need_rows]))
     local, need_rows, offer_rows = local[order], need_rows[order], offer_rows[order]
@@ -546,7 +403,7 @@ def score_block(plan: Plan, number: int) -> BlockResult:
         MatchTable(
             plan.needs["id"][need_rows[kept]], plan.offers["id"][offer_rows[kept]], totals[kept]
         ),
-        int(np.count_nonzero(scores > BARRED / 2)),
+        int(np.count_nonzero(bounds >= BARRED / 2)),
     )
 
 
@@ -561,79 +418,12 @@ def within_reach(plan: Plan, rows: slice) -> Rows:
     return np.flatnonzero(reached & given)
 
 
-def score_tile(
-    tables: Tables, rows: slice, columns: Rows | slice, scores: Vector, inner: Vector
-) -> None:
-    """Fill the nearly exact scores and the exact inner products of a tile of pairs.
-
-    Parameters
-    ----------
-    rows, columns
-        Rows of needs and of offers.
-    scores, inner
-        (rows, columns) float32, written in place; pairs that break a rule get less than
-        ``BARRED`` / 2.
-    """
-    needs, offers = tables.needs, tables.offers
-    np.matmul(needs["form"][rows], offers["form"][columns].T, out=scores)
-    np.matmul(needs["text"][rows], offers["text"][columns].T, out=inner)
-    _add_places(tables, rows, columns, scores)
-    work = inner * np.float32(1 / tables.scale.STEP)
-    np.floor(work, out=work)
-    steps = work.astype(np.int64)
-    steps += tables.scale.HALF
-    np.take(tables.text_points, steps, out=work, mode="clip")
-    work[:, ~offers["text_stated"][columns]] = tables.silent_text
-    work[~needs["text_stated"][rows]] = tables.silent_text
-    scores += work
-    tables.overlaps.add(scores, rows, columns, work, np.empty_like(work))
-    _bar_windows(tables, rows, columns, scores)
-
-
-def _add_places(tables: Tables, rows: slice, columns: Rows | slice, scores: Vector) -> None:
-    places, of_row = np.unique(tables.needs["place"][rows], return_inverse=True)
-    scores += tables.place_points[places][:, columns][of_row]
-
-
-def _bar_windows(tables: Tables, rows: slice, columns: Rows | slice, scores: Vector) -> None:
-    opens, closes = tables.offers["opens"][columns], tables.needs["closes"][rows]
-    late = np.flatnonzero(opens > closes.min())
-    early = np.flatnonzero(closes < opens.max())
-    if len(late) and len(early):
-        barred = closes[early, None] < opens[late]
-        scores[np.ix_(early, late)] += np.where(barred, np.float32(BARRED), np.float32(0))
-
-
-def _bar_pairs(plan: Plan, block: Block, columns: Rows, scores: Vector) -> None:
+def _bar_pairs(plan: Plan, block: Block, columns: Rows, bounds: Vector) -> None:
     first, last = np.searchsorted(plan.barred[:, 0], [block.start, block.stop])
     pairs = plan.barred[first:last]
     column = np.minimum(np.searchsorted(columns, pairs[:, 1]), len(columns) - 1)
     inside = columns[column] == pairs[:, 1]
-    scores[pairs[inside, 0] - block.start, column[inside]] = BARRED
-
-
-def candidates(scores: Vector, best: int, groups: int) -> tuple[Rows, Rows]:
-    """Find the pairs that may be among the best of their row.
-
-    Parameters
-    ----------
-    scores
-        (rows, a multiple of `groups`) float32.
-
-    Returns
-    -------
-    Rows and columns of the candidates, (c,) each, by row.
-    """
-    rows, width = scores.shape
-    maxima = scores.reshape(rows, width // groups, groups).max(axis=1)
-    if groups > best:
-        # Each of the k largest maxima is some pair's score: no less than k pairs reach the least.
-        least = np.partition(maxima, groups - best, axis=1)[:, groups - best]
-    else:
-        least = np.full(rows, np.float32(BARRED))
-    floor = np.maximum(least - np.float32(2 * MARGIN), np.float32(BARRED / 2))
-    found = np.flatnonzero(scores > floor[:, None])
-    return np.divmod(found, width)
+    bounds[pairs[inside, 0] - block.start, column[inside]] = BARRED
 
 
 def run_blocks(

@@ -1,15 +1,17 @@
 """Arrays and single pairs agree to the bit, on rules, parts and totals."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from matching import MICRO, RULES, score_pair, why_not
+from matching.bound import Tables, TextBound, bar_windows, bound_tile, kth_of_rows, refine
 from matching.columns import need_columns, offer_columns, write_need, write_offer
 from matching.forms import BARRED, MARGIN, Forms
 from matching.pairs import broken_rules, pair_similarities, pair_totals
-from matching.run import Tables, open_needs, open_offers, score_tile
-from matching.score import similarities
+from matching.run import open_needs, open_offers
+from matching.score import TextScale, similarities
 from tests.matching.factories import (
     DIMENSION,
     SCALE,
@@ -39,9 +41,12 @@ def tables_of(some_needs, some_offers, forms):
     ours = written(some_needs, need_columns(TAXONOMY, DIMENSION, forms.width), write_need, 1)
     theirs = written(some_offers, offer_columns(TAXONOMY, DIMENSION, forms.width), write_offer, 2)
     ours["form"][:] = forms.of_needs(ours)
+    ours["limits"][:] = forms.limits_of_needs(ours)
     theirs["form"][:] = forms.of_offers(theirs)
+    theirs["limits"][:] = forms.limits_of_offers(theirs)
     theirs["place_points"][:] = forms.places(theirs)
-    return Tables.of(ours, theirs, forms, SCALE, DAY)
+    text = TextBound.of(SCALE, forms.points("text"))
+    return Tables(ours, theirs, theirs["place_points"].T, text)
 
 
 def every_pair(tables):
@@ -70,25 +75,45 @@ def test_rules_and_scores_in_arrays_are_those_of_single_pairs(posts, weights):
 
 
 @given(both, weightings)
-def test_the_single_precision_score_is_within_its_margin_and_bars_what_the_rules_bar(
-    posts, weights
-):
+def test_bounds_hold_refined_scores_are_near_and_rules_are_kept(posts, weights):
     tables = tables_of(*posts, Forms(TAXONOMY, weights))
-    scores = np.empty((len(tables.needs), len(tables.offers)), np.float32)
-    score_tile(
-        tables,
-        slice(0, len(tables.needs)),
-        slice(0, len(tables.offers)),
-        scores,
-        np.empty_like(scores),
-    )
-    scores[~open_needs(tables.needs, DAY)] = BARRED
-    scores[:, ~open_offers(tables.offers, DAY)] = BARRED
+    count, width = len(tables.needs), len(tables.offers)
+    bounds, inner = np.empty((2, count, width), np.float32)
+    rows, columns = slice(0, count), slice(0, width)
+    bound_tile(tables, rows, columns, bounds, inner)
+    bar_windows(tables, rows, columns, bounds)
+    bounds[~open_needs(tables.needs, DAY)] = BARRED
+    bounds[:, ~open_offers(tables.offers, DAY)] = BARRED
     i, j, likeness = every_pair(tables)
     broken = broken_rules(tables.needs, tables.offers, i, j, DAY)
     del broken["own_organisation"]  # barred pair by pair, by the book
     out = np.any(list(broken.values()), axis=0)
     totals = pair_totals(tables.needs, tables.offers, i, j, weights, likeness) / MICRO
-    flat = scores.ravel()
-    assert (flat[out] < BARRED / 2).all()
-    assert (np.abs(flat[~out] - totals[~out]) < MARGIN / 2).all()
+    refined = refine(tables, i, j, bounds.ravel(), inner.ravel())
+    assert (bounds.ravel()[out] < BARRED / 2).all()
+    assert (bounds.ravel()[~out] > totals[~out] - MARGIN / 2).all()
+    assert (np.abs(refined[~out] - totals[~out]) < MARGIN / 2).all()
+
+
+@pytest.mark.parametrize(
+    "calibrate",
+    [
+        lambda raw: np.interp(raw, [0, 0.116, 0.241, 0.504, 0.769, 1], [0, 0.1, 0.5, 0.8, 0.97, 1]),
+        lambda raw: 1 / (1 + np.exp(-8 * (raw - 0.5))),
+        lambda raw: np.clip(raw, 0, 1) ** 2,
+        lambda raw: np.where(raw > 0.3, 1.0, 0.2),
+        lambda raw: raw * 0.0,
+    ],
+)
+def test_the_line_lies_above_any_calibration(calibrate):
+    scale = TextScale(calibrate, "any")
+    bound = TextBound.of(scale, 36.0)
+    inner = np.random.default_rng(1).integers(-(4000**2), 4000**2, 50_000).astype(np.float32)
+    assert (bound.above(inner) >= bound.due(inner)).all()
+
+
+def test_the_kth_best_of_each_row_is_found_and_missing_ones_are_barred():
+    local = np.array([0, 0, 0, 2, 2])
+    scores = np.array([5, 9, 7, 1, 3], np.float32)
+    assert kth_of_rows(local, scores, 3, 2).tolist() == [7, BARRED, 1]
+    assert kth_of_rows(local, scores, 3, 3).tolist() == [5, BARRED, BARRED]
