@@ -9,7 +9,9 @@ from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session, selectin_polymorphic, selectinload
 
 from broker.agreements import RegisterFilter, Step, find_agreements, standing
+from broker.clearing import waiting_proposals
 from broker.interests import waiting_interests
+from broker.pools import waiting_pools
 from broker.posts import WHOLE
 from models import (
     IN_FORCE,
@@ -19,10 +21,12 @@ from models import (
     Agreement,
     Match,
     Need,
+    NeedPool,
     Offer,
     Organisation,
     Post,
     PostStatus,
+    RoundProposal,
     User,
 )
 
@@ -60,6 +64,10 @@ class Desk:
     ----------
     interests : list of Match
         Matches in which the other side waits for an answer, oldest first.
+    proposals : list of RoundProposal
+        What clearing rounds propose, and this side has not answered.
+    pools : list of NeedPool
+        Pools that wait for this country's consent.
     agreements : list of (Agreement, Step)
         Agreements that wait for a word of this organisation, with what they wait for.
     returned, drafts, expiring : list of Post
@@ -73,6 +81,8 @@ class Desk:
     """
 
     interests: list[Match] = field(default_factory=list)
+    proposals: list[RoundProposal] = field(default_factory=list)
+    pools: list[NeedPool] = field(default_factory=list)
     agreements: list[tuple[Agreement, Step]] = field(default_factory=list)
     returned: list[Post] = field(default_factory=list)
     drafts: list[Post] = field(default_factory=list)
@@ -88,6 +98,8 @@ class Desk:
             len(things)
             for things in (
                 self.interests,
+                self.proposals,
+                self.pools,
                 self.agreements,
                 self.returned,
                 self.drafts,
@@ -105,6 +117,8 @@ def lay_out_desk(session: Session, by: User, *, today: date) -> Desk:
     to_finish = list(session.scalars(unfinished.limit(MOST)))
     return Desk(
         interests=waiting_interests(session, by),
+        proposals=waiting_proposals(session, by),
+        pools=waiting_pools(session, by),
         agreements=_waiting_agreements(session, by, today),
         returned=[post for post in to_finish if post.status == PostStatus.RETURNED],
         drafts=[post for post in to_finish if post.status == PostStatus.DRAFT],

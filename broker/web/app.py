@@ -19,6 +19,7 @@ from broker.web import (
     account,
     addresses,
     agreements,
+    clearing,
     errors,
     ledger,
     matches,
@@ -98,7 +99,9 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
     errors.prepare(app)
     presentation.prepare(app)
     limiter = Limiter(get_remote_address, app=app)
-    for module in (public, account, posts, matches, agreements, ledger, secretariat, weights):
+    for module in (
+        public, account, posts, matches, agreements, ledger, secretariat, weights, clearing,
+    ):  # fmt: skip
         app.register_blueprint(module.pages)
     limiter.limit(settings.sign_in_limit, methods=["POST"])(app.view_functions["account.sign_in"])
     return app

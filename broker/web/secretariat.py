@@ -112,6 +112,9 @@ def event_address(event: AuditEvent) -> str:
         "user": ("secretariat.user", {"user_id": event.entity_id}),
         "organisation": ("public.organisation", {"code": event.reference}),
         "matchrun": ("secretariat.run", {"run_id": event.entity_id}),
+        "clearinground": ("clearing.show", {"round_id": event.entity_id}),
+        "roundproposal": ("clearing.proposal", {"proposal_id": event.entity_id}),
+        "needpool": ("clearing.pool", {"pool_id": event.entity_id}),
     }
     if event.entity not in places:
         return ""
