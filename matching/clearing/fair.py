@@ -49,6 +49,9 @@ NODES = 1
 TOTAL_NODES = 20
 """Nodes of a search for the total."""
 
+MOST = 500
+"""Pairs that a search for the total may move; with more of them it finds nothing in its nodes."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fair:
@@ -308,7 +311,7 @@ def _search_total(
     while bound - total > NEAR * market.scale:
         apart = np.abs(relaxed.x - flow) > FRACTION
         moved = _nearest(apart, margin, min(int((margin <= bound - total).sum()), most))
-        if int(moved.sum()) <= searched:
+        if not searched < int(moved.sum()) <= MOST:
             break
         searched = int(moved.sum())
         found = _search(market, program, flow, moved, TOTAL_NODES)
