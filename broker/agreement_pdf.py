@@ -15,26 +15,30 @@ from flask_babel import lazy_gettext as _l
 from broker.messages import STATES
 from broker.paths import TEMPLATES
 from broker.reference import Reference
-from models import Agreement, AgreementParty, AgreementStatus
+from models import Agreement, AgreementKind, AgreementParty, AgreementStatus, User
 
 TEMPLATE = TEMPLATES / "agreements" / "agreement.typ"
 
 HEADING = _l("Agreement on support for sustainable consumption and production")
 NOT_SIGNED = _l("These are terms under negotiation. They bind nobody until every party has signed.")
-SIDES = {"need_side": _l("asks"), "offer_side": _l("gives")}
+SIDES = {"need_side": _l("asks"), "offer_side": _l("gives"), "donor": _l("pays")}
+KINDS = {
+    AgreementKind.COOPERATION: _l("Cooperation agreement"),
+    AgreementKind.VOLUNTARY: _l("Voluntary public–private agreement"),
+}
 TAKES_PART = _l("takes part")
 CONTINUED = " / "
 """What stands between the same words in two languages."""
 
 
-def print_agreement(agreement: Agreement, reference: Reference) -> bytes:
+def print_agreement(agreement: Agreement, reference: Reference, by: User | None) -> bytes:
     """The agreement as a PDF: what is agreed, who signed, how it ended.
 
-    Labels stand in each language of the parties, contents as they were written. Days are ISO 8601
+    It says to the reader ``by`` what the agreement's page says to her. Labels stand in each language of the parties, contents as they were written. Days are ISO 8601
     and amounts have a point before the cents, so that no two parties read them differently.
     What people typed reaches the typesetter as data and is never read as its code.
     """
-    sheet = _Sheet(party_languages(agreement), reference)
+    sheet = _Sheet(party_languages(agreement), reference, by)
     pdf = typst.compile(
         str(TEMPLATE),
         root=str(TEMPLATE.parent),
@@ -60,7 +64,8 @@ def party_languages(agreement: Agreement) -> list[str]:
 class _Sheet:
     """What the typesetter is given, in the languages of one agreement."""
 
-    def __init__(self, languages: list[str], reference: Reference) -> None:
+    def __init__(self, languages: list[str], reference: Reference, by: User | None) -> None:
+        self.by = by
         self.languages = languages
         self.reference = reference
 
@@ -71,7 +76,7 @@ class _Sheet:
             "language": self.languages[0],
             "reference": agreement.reference,
             "title": terms.title,
-            "heading": self.each(HEADING),
+            "heading": [*self.each(HEADING), self.say(KINDS[AgreementKind(agreement.kind)])],
             "version": f"{self.say(_l('Version'))} {terms.number}",
             "state": self.say(STATES[agreement.status]),
             "warning": [] if signed else self.each(NOT_SIGNED),
@@ -86,17 +91,24 @@ class _Sheet:
     def facts(self, agreement: Agreement) -> Iterable[dict[str, str]]:
         terms, need, offer = agreement.current_terms, agreement.need, agreement.offer
         kinds = [self.label("support_kind", code) for code in terms.support_kinds]
-        money = _money(terms.money, terms.currency) if terms.money else ""
+        shown = agreement.shows_activities_to(self.by)
+        shows_money = agreement.shows_money_to(self.by)
+        money = _money(terms.money, terms.currency) if terms.money and shows_money else ""
         duties = _l("Duties of the asking side"), _l("Duties of the giving side")
         yield self.fact(_l("Need"), f"{need.reference} · {need.title}")
         yield self.fact(_l("Offer"), f"{offer.reference} · {offer.title}")
-        yield self.fact(_l("Activities"), terms.activities)
+        yield self.fact(_l("Activities"), terms.activities if shown else "")
         yield self.fact(_l("Kinds of support"), "\n".join(kinds))
         yield self.fact(_l("Period"), f"{_day(terms.starts)} – {_day(terms.ends)}")
         yield self.fact(_l("Places"), str(terms.places or ""))
         yield self.fact(_l("Money"), money)
-        yield self.fact(duties[0], terms.need_side_duties)
-        yield self.fact(duties[1], terms.offer_side_duties)
+        yield self.fact(duties[0], terms.need_side_duties if shown else "")
+        yield self.fact(duties[1], terms.offer_side_duties if shown else "")
+        for party in agreement.parties if shown else ():
+            yield {
+                "label": f"{self.say(_l('What it brings'))}: {self.party(party)['name']}",
+                "text": party.contribution,
+            }
         ended_early = agreement.status in (AgreementStatus.TERMINATED, AgreementStatus.ABANDONED)
         closing = _l("Why it ended early") if ended_early else _l("What came of it")
         yield self.fact(closing, agreement.closing_report)

@@ -148,6 +148,7 @@ class RegisterFilter:
 
     scope: str = "register"
     statuses: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
     themes: tuple[str, ...] = ()
     countries: tuple[str, ...] = ()
 
@@ -174,6 +175,8 @@ def find_agreements(filters: RegisterFilter, by: User | None) -> Select[Agreemen
         query = query.where(Agreement.status.in_(PUBLICLY_REGISTERED))
     if filters.statuses:
         query = query.where(Agreement.status.in_(filters.statuses))
+    if filters.kinds:
+        query = query.where(Agreement.kind.in_(filters.kinds))
     if filters.themes:
         having = select(PostFacet.post_id).where(
             PostFacet.facet == "theme", PostFacet.code.in_(filters.themes)
@@ -222,9 +225,9 @@ class Standing:
     ----------
     party : AgreementParty or None
         The reader's own side.
-    reads_negotiation : bool
-        Whether earlier versions, messages and evidence are for the reader: the parties', and
-        those who moderate the need's subregion. The register shows everybody what was signed.
+    reads_negotiation, shows_money, shows_activities : bool
+        What is for the reader beside what the register shows everybody: see the methods of
+        :class:`models.Agreement`.
     step : Step
         What comes next.
     waits_for : list of Organisation
@@ -235,6 +238,8 @@ class Standing:
 
     party: AgreementParty | None
     reads_negotiation: bool
+    shows_money: bool
+    shows_activities: bool
     step: Step
     waits_for: list[Organisation]
     late: list[Milestone]
@@ -257,8 +262,9 @@ def standing(agreement: Agreement, by: User | None, *, today: date) -> Standing:
     late = agreement.late_milestones(today)
     return Standing(
         party=party,
-        reads_negotiation=party is not None
-        or (by is not None and by.moderates(agreement.need.subregions())),
+        reads_negotiation=agreement.reads_negotiation(by),
+        shows_money=agreement.shows_money_to(by),
+        shows_activities=agreement.shows_activities_to(by),
         step=_step(agreement, party, missing, today),
         waits_for=[other.organisation for other in missing if other is not party],
         late=late,
@@ -412,14 +418,8 @@ def begin_answer(by: User, agreement: Agreement) -> dict[str, Any]:
     NotAllowed, Conflict
         Wherever :func:`put_terms` would refuse whatever is written.
     """
-    _require_open_terms(by, agreement)
+    agreement.require_open_terms(by)
     return {**terms_content(agreement.current_terms), "note": ""}
-
-
-def _require_open_terms(by: User, agreement: Agreement) -> None:
-    agreement.require_party(by)
-    if agreement.status not in OPEN_TERMS:
-        raise Conflict("terms_are_frozen", reference=agreement.reference)
 
 
 def put_terms(
@@ -440,7 +440,7 @@ def put_terms(
         The version that the person was reading; if it is no longer the newest,
         :class:`models.errors.Conflict` is raised and nothing is stored.
     """
-    _require_open_terms(by, agreement)
+    agreement.require_open_terms(by)
     before = terms_content(agreement.current_terms)
     values = _terms(agreement.offer, data, reference, today)
     terms = agreement.put_terms(AgreementTerms(**values), by, based_on)

@@ -39,6 +39,14 @@ ACTION_NAMES = {
     "agreement.completed": _l("completed an agreement"),
     "agreement.terminated": _l("terminated an agreement"),
     "agreement.abandoned": _l("broke off negotiations"),
+    "agreement.kind": _l("said what kind of agreement it is"),
+    "agreement.party_added": _l("brought another party into an agreement"),
+    "agreement.party_removed": _l("took a party out of an agreement"),
+    "agreement.disclosure": _l("said what the public register may show"),
+    "agreement.rated": _l("rated a cooperation"),
+    "agreement.document_attached": _l("attached a document"),
+    "agreement.document_removed": _l("took a document away"),
+    "agreement.document_opened": _l("opened or closed a document to the public"),
     "agreement.milestone": _l("reached a milestone"),
     "agreement.indicator": _l("reported an indicator"),
     "user.created": _l("opened an account"),
@@ -65,6 +73,7 @@ ACTION_NAMES = {
     "pool.refused": _l("refused a pool of needs"),
     "run.finished": _l("ran matching"),
     "weights.adopted": _l("put other weights in force"),
+    "duplicate.dismissed": _l("said that two that look alike are two"),
 }
 """Action of an event → what was done."""
 

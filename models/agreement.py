@@ -7,7 +7,17 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstraint, event
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    event,
+    false,
+    true,
+)
 from sqlalchemy.orm import Mapped, Mapper, mapped_column, object_session, relationship
 
 from models.base import Base, utc_now
@@ -53,6 +63,20 @@ PUBLICLY_REGISTERED = IN_FORCE | {_A.COMPLETED, _A.TERMINATED}
 """Statuses of the public register: what was signed stays known, however it ended."""
 
 
+class AgreementKind(StrEnum):
+    """What an agreement is: cooperation, or a voluntary one between public and private parties.
+
+    Panama's cleaner production action plan counts the voluntary ones.
+    """
+
+    COOPERATION = "cooperation"
+    VOLUNTARY = "voluntary"
+
+
+JOINING_ROLES = ("donor", "partner")
+"""Roles of parties beside the asking and the giving side: who pays, and who takes part."""
+
+
 class Agreement(Base):
     """What a need's side and an offer's side agree on."""
 
@@ -63,6 +87,12 @@ class Agreement(Base):
     match_id: Mapped[int | None] = mapped_column(ForeignKey("match.id"), index=True)
     need_id: Mapped[int] = mapped_column(ForeignKey("need.id"), index=True)
     offer_id: Mapped[int] = mapped_column(ForeignKey("offer.id"), index=True)
+    kind: Mapped[AgreementKind] = mapped_column(
+        String(12),
+        default=AgreementKind.COOPERATION,
+        server_default=AgreementKind.COOPERATION.value,
+        index=True,
+    )
     status: Mapped[AgreementStatus] = mapped_column(
         String(12), default=AgreementStatus.PROPOSED, index=True
     )
@@ -92,6 +122,13 @@ class Agreement(Base):
         back_populates="agreement", cascade="all, delete-orphan", order_by="Commitment.id"
     )
 
+    ratings: Mapped[list[AgreementRating]] = relationship(
+        back_populates="agreement", cascade="all, delete-orphan", order_by="AgreementRating.id"
+    )
+    documents: Mapped[list[Document]] = relationship(
+        back_populates="agreement", cascade="all, delete-orphan", order_by="Document.id"
+    )
+
     # Whatever a party does stamps ``updated_at`` here, so that ``revision`` counts it: of two
     # parties who accept or sign at the same moment, the second is told and looks again.
     __mapper_args__ = {"version_id_col": revision}
@@ -116,6 +153,23 @@ class Agreement(Base):
             return True
         return user is not None and user.moderates(self.need.subregions())
 
+    def reads_negotiation(self, user: User | None) -> bool:
+        """Whether versions, messages, evidence and ratings are for the person.
+
+        They are the parties', and theirs who moderate the need's subregion.
+        """
+        if self.party_of(user) is not None:
+            return True
+        return user is not None and user.moderates(self.need.subregions())
+
+    def shows_money_to(self, user: User | None) -> bool:
+        """Whether the person reads the amounts: the public does if every party allows it."""
+        return self.reads_negotiation(user) or all(party.shows_money for party in self.parties)
+
+    def shows_activities_to(self, user: User | None) -> bool:
+        """Whether the person reads what is done by whom: the public if every party allows it."""
+        return self.reads_negotiation(user) or all(party.shows_activities for party in self.parties)
+
     def require_party(self, by: User) -> AgreementParty:
         """The person's party; raises :class:`models.errors.NotAllowed` for anybody else."""
         party = self.party_of(by)
@@ -126,6 +180,114 @@ class Agreement(Base):
     def move_to(self, status: AgreementStatus) -> None:
         """Go on to ``status``; raises :class:`models.errors.InvalidTransition`."""
         self.status = AGREEMENT_LIFE.check(AgreementStatus(self.status), status)
+
+    def require_open_terms(self, by: User) -> AgreementParty:
+        """The person's party, while terms may still change.
+
+        Raises
+        ------
+        NotAllowed, Conflict
+            For anybody else; and once the terms are signed or closed.
+        """
+        party = self.require_party(by)
+        if self.status not in OPEN_TERMS:
+            raise Conflict("terms_are_frozen", reference=self.reference)
+        return party
+
+    def change_kind(self, by: User, kind: AgreementKind) -> None:
+        """Say what kind of agreement it is; the other parties must accept the terms anew."""
+        party = self.require_open_terms(by)
+        if kind != self.kind:
+            self.kind = kind
+            self._ask_anew(party)
+
+    def add_party(
+        self, by: User, organisation: Organisation, role: str, contribution: str = ""
+    ) -> AgreementParty:
+        """Bring in a donor or partner, who must accept and sign like every party.
+
+        Raises
+        ------
+        Conflict
+            If the organisation takes part already, or the terms can no longer change.
+        """
+        party = self.require_open_terms(by)
+        if any(other.organisation_id == organisation.id for other in self.parties):
+            raise Conflict("party_exists", reference=self.reference)
+        added = AgreementParty(
+            organisation=organisation,
+            organisation_id=organisation.id,
+            role=role,
+            contribution=contribution,
+        )
+        self.parties.append(added)
+        self._ask_anew(party)
+        return added
+
+    def remove_party(self, by: User, leaving: AgreementParty) -> None:
+        """Let a donor or partner go; the asking and the giving side stay."""
+        party = self.require_open_terms(by)
+        if leaving.role not in JOINING_ROLES:
+            raise Conflict("party_stays", reference=self.reference)
+        self.parties.remove(leaving)
+        self._ask_anew(party if party is not leaving else None)
+
+    def _ask_anew(self, author: AgreementParty | None) -> None:
+        """Undo what was accepted and signed, save the acceptance of who changes something."""
+        for other in self.parties:
+            if other is not author:
+                other.accepted_number = None
+            other.signed_at = other.signed_by = None
+        if author is not None:
+            author.accepted_number = self.current_terms.number
+        if self.status == AgreementStatus.NEGOTIATED:
+            self.move_to(AgreementStatus.PROPOSED)
+        self.updated_at = utc_now()
+
+    def rate(self, by: User, score: int, comment: str) -> AgreementRating:
+        """Say, once for one's party, how well the cooperation went.
+
+        Raises
+        ------
+        Conflict
+            Before the agreement is completed, or if the party has rated it already.
+        """
+        party = self.require_party(by)
+        if self.status != AgreementStatus.COMPLETED:
+            raise Conflict("agreement_not_completed", reference=self.reference)
+        if self.rating_of(party.organisation_id) is not None:
+            raise Conflict("already_rated", reference=self.reference)
+        rating = AgreementRating(
+            organisation_id=party.organisation_id, score=score, comment=comment.strip(), by=by
+        )
+        self.ratings.append(rating)
+        self.updated_at = utc_now()
+        return rating
+
+    def rating_of(self, organisation_id: int) -> AgreementRating | None:
+        """The rating that an organisation gave, if it has."""
+        return next((r for r in self.ratings if r.organisation_id == organisation_id), None)
+
+    def attach(self, by: User, document: Document) -> Document:
+        """Attach a document; while it is negotiated and in force, not once it has ended.
+
+        Raises
+        ------
+        Conflict
+            If the agreement has ended, or holds the same file already.
+        """
+        party = self.require_party(by)
+        if self.ended_at is not None:
+            raise Conflict("agreement_not_open", reference=self.reference)
+        if any(other.digest == document.digest for other in self.documents):
+            raise Conflict("document_exists", reference=self.reference)
+        if len(self.documents) >= MOST_DOCUMENTS:
+            raise Conflict("too_many_documents", reference=self.reference)
+        document.organisation_id = party.organisation_id
+        document.by = by
+        self.documents.append(document)
+        self.updated_at = utc_now()
+        return document
 
     def put_terms(self, terms: AgreementTerms, by: User, based_on: int | None) -> AgreementTerms:
         """Put new terms on the table; the author's party accepts them, the others must again.
@@ -253,6 +415,9 @@ class AgreementParty(Base):
     )
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     role: Mapped[str] = mapped_column(String(16))
+    contribution: Mapped[str] = mapped_column(Text, default="", server_default="")
+    shows_money: Mapped[bool] = mapped_column(default=True, server_default=true())
+    shows_activities: Mapped[bool] = mapped_column(default=True, server_default=true())
     accepted_number: Mapped[int | None]
     signed_by_id: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
     signed_at: Mapped[datetime | None]
@@ -382,6 +547,77 @@ class IndicatorReport(Base):
 
     indicator: Mapped[Indicator] = relationship(back_populates="reports")
     by: Mapped[User] = relationship()
+
+
+class AgreementRating(Base):
+    """How well a party found the cooperation to have gone, from 1 to 5; said once."""
+
+    __tablename__ = "agreement_rating"
+    __table_args__ = (
+        UniqueConstraint("agreement_id", "organisation_id"),
+        CheckConstraint("score BETWEEN 1 AND 5", name="score_range"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    agreement_id: Mapped[int] = mapped_column(ForeignKey("agreement.id", ondelete="CASCADE"))
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
+    score: Mapped[int]
+    comment: Mapped[str] = mapped_column(Text, default="")
+    by_id: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    agreement: Mapped[Agreement] = relationship(back_populates="ratings")
+    organisation: Mapped[Organisation] = relationship()
+    by: Mapped[User] = relationship()
+
+
+MOST_DOCUMENTS = 40
+"""Documents that one agreement holds at most."""
+
+
+class Document(Base):
+    """A file attached to an agreement: the parties' and moderators', or everybody's if it says so.
+
+    ``digest`` is the SHA-256 of the content, in hexadecimal.
+    """
+
+    __tablename__ = "document"
+    __table_args__ = (UniqueConstraint("agreement_id", "digest"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    agreement_id: Mapped[int] = mapped_column(ForeignKey("agreement.id", ondelete="CASCADE"))
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"))
+    name: Mapped[str] = mapped_column(String(160))
+    media_type: Mapped[str] = mapped_column(String(100))
+    size: Mapped[int]
+    digest: Mapped[str] = mapped_column(String(64))
+    content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    public: Mapped[bool] = mapped_column(default=False, server_default=false())
+    by_id: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    agreement: Mapped[Agreement] = relationship(back_populates="documents")
+    organisation: Mapped[Organisation] = relationship()
+    by: Mapped[User] = relationship()
+
+    def can_be_read_by(self, user: User | None) -> bool:
+        """Whether the person may load it down: the public only what was made public."""
+        if self.agreement.reads_negotiation(user):
+            return True
+        return self.public and self.agreement.can_be_seen_by(user)
+
+    def require_owner(self, by: User) -> None:
+        """Refuse all but the party that attached it."""
+        if not by.acts_for(self.organisation_id):
+            raise NotAllowed("document_owner", name=self.name)
+
+    def can_be_removed_by(self, user: User | None) -> bool:
+        """Whether the person may take it away: its party, until the agreement is signed."""
+        return (
+            user is not None
+            and user.acts_for(self.organisation_id)
+            and self.agreement.status in OPEN_TERMS
+        )
 
 
 class Commitment(Base):

@@ -114,6 +114,7 @@ def _filters() -> RegisterFilter:
             name: tuple(code for code in request.args.getlist(parameter) if code)
             for name, parameter in (
                 ("statuses", "status"),
+                ("kinds", "kind"),
                 ("themes", "theme"),
                 ("countries", "country"),
             )
@@ -159,19 +160,22 @@ def _page(agreement_id: int, refusal: DomainError | None = None) -> str:
 def pdf(agreement_id: int) -> Response:
     """The agreement as a sheet to print, in the languages of its parties."""
     agreement = get_agreement(database(), agreement_id, reader())
-    answer = Response(print_agreement(agreement, exchange().reference), mimetype="application/pdf")
+    answer = Response(
+        print_agreement(agreement, exchange().reference, reader()), mimetype="application/pdf"
+    )
     answer.headers.set("Content-Disposition", "inline", filename=f"{agreement.reference}.pdf")
     return answer
 
 
-def _own(agreement_id: int) -> Agreement:
+def own_agreement(agreement_id: int) -> Agreement:
     """The agreement, for a person of one of its parties."""
     agreement = get_agreement(database(), agreement_id, person())
     agreement.require_party(person())
     return agreement
 
 
-def _back(agreement: Agreement, done: str = "") -> Answer:
+def back_to(agreement: Agreement, done: str = "") -> Answer:
+    """The way back to the agreement's page, with word of what was done."""
     if done:
         flash(done, "success")
     return redirect(url_for("agreements.show", agreement_id=agreement.id))
@@ -186,7 +190,7 @@ def propose() -> Any:
     match = get_match(database(), number, person())
     if request.method == "GET":
         present = open_agreement(database(), match)
-        return _back(present) if present else _terms_form(match, _first_draft(match))
+        return back_to(present) if present else _terms_form(match, _first_draft(match))
     typed = read_form(request.form, TermsSchema)
     if "more" in request.form:
         return _terms_form(match, typed)
@@ -197,7 +201,7 @@ def propose() -> Any:
     except REFUSALS as error:
         database().rollback()
         return _terms_form(match, typed, refusal=error)
-    return _back(agreement, _("Your terms are on the table. The other side is asked to answer."))
+    return back_to(agreement, _("Your terms are on the table. The other side is asked to answer."))
 
 
 def _first_draft(match: Match) -> dict[str, Any]:
@@ -211,7 +215,7 @@ def _first_draft(match: Match) -> dict[str, Any]:
 @leads_back
 def terms(agreement_id: int) -> Any:
     """Other terms, in answer to those on the table."""
-    agreement = _own(agreement_id)
+    agreement = own_agreement(agreement_id)
     if request.method == "GET":
         return _terms_form(agreement, begin_answer(person(), agreement))
     typed = read_form(request.form, TermsSchema)
@@ -230,8 +234,8 @@ def terms(agreement_id: int) -> Any:
         )
     except REFUSALS as error:
         database().rollback()
-        return _terms_form(_own(agreement_id), typed, refusal=error, based_on=based_on)
-    return _back(agreement, _("Your terms are on the table. Every side must accept them anew."))
+        return _terms_form(own_agreement(agreement_id), typed, refusal=error, based_on=based_on)
+    return back_to(agreement, _("Your terms are on the table. Every side must accept them anew."))
 
 
 def _terms_form(
@@ -282,11 +286,11 @@ def _problems(refusal: DomainError | None) -> dict[str, Any]:
 @leads_back
 def accept(agreement_id: int) -> Any:
     """Accept the terms on the table."""
-    agreement = _own(agreement_id)
-    accept_terms(database(), person(), agreement, **_values(VersionSchema))
+    agreement = own_agreement(agreement_id)
+    accept_terms(database(), person(), agreement, **sent_values(VersionSchema))
     if agreement.is_accepted_by_all():
-        return _back(agreement, _("Every side accepts these terms. They can now be signed."))
-    return _back(agreement, _("You have accepted these terms for your side."))
+        return back_to(agreement, _("Every side accepts these terms. They can now be signed."))
+    return back_to(agreement, _("You have accepted these terms for your side."))
 
 
 @pages.route("/agreements/<int:agreement_id>/sign", methods=["GET", "POST"])
@@ -294,12 +298,12 @@ def accept(agreement_id: int) -> Any:
 @leads_back
 def sign(agreement_id: int) -> Any:
     """What exactly a signature commits, and the signature."""
-    agreement = _own(agreement_id)
+    agreement = own_agreement(agreement_id)
     if request.method == "GET":
         require_signable(person(), agreement)
         return render_template("agreements/sign.html", agreement=agreement)
-    binding = sign_agreement(database(), person(), agreement, **_values(VersionSchema))
-    return _back(
+    binding = sign_agreement(database(), person(), agreement, **sent_values(VersionSchema))
+    return back_to(
         agreement,
         _("The agreement is signed by every side, and what was agreed is set aside.")
         if binding
@@ -312,9 +316,9 @@ def sign(agreement_id: int) -> Any:
 @leads_back
 def start(agreement_id: int) -> Any:
     """Say that the work has begun."""
-    agreement = _own(agreement_id)
+    agreement = own_agreement(agreement_id)
     start_agreement(database(), person(), agreement)
-    return _back(agreement, _("The agreement is under way."))
+    return back_to(agreement, _("The agreement is under way."))
 
 
 @pages.route("/agreements/<int:agreement_id>/complete", methods=["GET", "POST"])
@@ -394,7 +398,7 @@ def _end(agreement_id: int, way: str, schema: type[Schema], use_case: Callable[.
         ),
     }[way]
     if request.method == "GET":
-        AGREEMENT_LIFE.check(AgreementStatus(_own(agreement_id).status), status)
+        AGREEMENT_LIFE.check(AgreementStatus(own_agreement(agreement_id).status), status)
     return _act(agreement_id, f"agreements/{way}.html", schema, use_case, done)
 
 
@@ -408,14 +412,14 @@ def _act(
     shown: Callable[[Agreement], dict[str, Any]] = lambda _agreement: {},
 ) -> Any:
     """A page with one form: shown, sent, or shown again with what is wrong and what was typed."""
-    agreement, typed, refusal = _own(agreement_id), read_form(request.form, schema), None
+    agreement, typed, refusal = own_agreement(agreement_id), read_form(request.form, schema), None
     if request.method == "POST":
         try:
             use_case(database(), person(), agreement, **load(schema, typed, exchange().reference))
-            return _back(agreement, done)
+            return back_to(agreement, done)
         except REFUSALS as error:
             database().rollback()
-            agreement, refusal = _own(agreement_id), error
+            agreement, refusal = own_agreement(agreement_id), error
     page = render_template(
         template,
         agreement=agreement,
@@ -427,5 +431,6 @@ def _act(
     return page, status_of(refusal) if refusal else 200
 
 
-def _values(schema: type[Schema]) -> dict[str, Any]:
+def sent_values(schema: type[Schema]) -> dict[str, Any]:
+    """What the form that was sent says, checked."""
     return load(schema, read_form(request.form, schema), exchange().reference)

@@ -23,6 +23,7 @@ from broker.web import (
     errors,
     ledger,
     matches,
+    parties,
     posts,
     presentation,
     public,
@@ -100,7 +101,7 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
     presentation.prepare(app)
     limiter = Limiter(get_remote_address, app=app)
     for module in (
-        public, account, posts, matches, agreements, ledger, secretariat, weights, clearing,
+        public, account, posts, matches, agreements, parties, ledger, secretariat, weights, clearing,
     ):  # fmt: skip
         app.register_blueprint(module.pages)
     limiter.limit(settings.sign_in_limit, methods=["POST"])(app.view_functions["account.sign_in"])

@@ -64,6 +64,10 @@ TABLE = {
     "agreements.abandon": POSTERS,
     "agreements.milestone": POSTERS,
     "agreements.indicator": POSTERS,
+    "parties.edit": POSTERS,
+    "parties.remove": POSTERS,
+    "parties.kind": POSTERS,
+    "parties.disclosure": POSTERS,
     "ledger.balance": SIGNED_IN,
     "clearing.rounds": MODERATORS,
     "clearing.show": MODERATORS,
@@ -104,6 +108,9 @@ TABLE = {
     "weights.show": OFFICE,
     "weights.learnt": OFFICE,
     "weights.adopt": OFFICE,
+    "duplicates.show": OFFICE,
+    "duplicates.keep_posts": OFFICE,
+    "duplicates.keep_organisations": OFFICE,
 }
 """Endpoint → the roles for which it opens."""
 

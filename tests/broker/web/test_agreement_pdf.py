@@ -10,7 +10,7 @@ import pytest
 
 from models import AgreementStatus
 from tests.broker.factories import days
-from tests.broker.web.test_agreements import FOLLOW_UP, Sides, sides  # noqa: F401 - a fixture
+from tests.broker.web.sides import FOLLOW_UP, Sides
 
 HOSTILE = (
     '#read("/etc/passwd") ]#[ $x$ *b* #panic() \\ `raw` @label <tag> // no comment\n= no heading'
@@ -27,7 +27,7 @@ def words_of(pdf: bytes) -> str:
 
 
 @pytest.mark.parametrize("status", [AgreementStatus.PROPOSED, AgreementStatus.ACTIVE])
-def test_the_sheet_says_what_is_agreed_and_whether_it_binds(sides: Sides, status) -> None:  # noqa: F811
+def test_the_sheet_says_what_is_agreed_and_whether_it_binds(sides: Sides, status) -> None:
     number = sides.agreement(status, **FOLLOW_UP)
     answer = sides.asking.get(f"/agreements/{number}.pdf")
     assert answer.status_code == 200
@@ -42,7 +42,7 @@ def test_the_sheet_says_what_is_agreed_and_whether_it_binds(sides: Sides, status
         assert ("not signed" in said) == (status == AgreementStatus.PROPOSED)
 
 
-def test_typed_text_is_never_code(sides: Sides) -> None:  # noqa: F811
+def test_typed_text_is_never_code(sides: Sides) -> None:
     number = sides.agreement(
         AgreementStatus.PROPOSED,
         title=HOSTILE.splitlines()[0],
@@ -59,7 +59,7 @@ def test_typed_text_is_never_code(sides: Sides) -> None:  # noqa: F811
         assert "= no heading" in said
 
 
-def test_labels_stand_in_both_languages(exchange, sides: Sides) -> None:  # noqa: F811
+def test_labels_stand_in_both_languages(exchange, sides: Sides) -> None:
     from models import User
 
     with exchange.writing() as session:
@@ -72,6 +72,6 @@ def test_labels_stand_in_both_languages(exchange, sides: Sides) -> None:  # noqa
         assert "Peru" in said
 
 
-def test_terms_under_negotiation_are_printed_for_the_parties_alone(sides: Sides, client) -> None:  # noqa: F811
+def test_terms_under_negotiation_are_printed_for_the_parties_alone(sides: Sides, client) -> None:
     number = sides.agreement(AgreementStatus.PROPOSED)
     assert client.get(f"/agreements/{number}.pdf").status_code == 404

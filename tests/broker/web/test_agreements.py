@@ -3,117 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from broker import agreements
-from broker.exchange import Exchange
-from models import LANGUAGES, Agreement, AgreementStatus, Match, MatchStatus, Role, User
+from models import LANGUAGES, Agreement, AgreementStatus, Match, MatchStatus, Role
 from tests.broker.factories import days, make_person, post_need, post_offer
 from tests.broker.web.forms_of import form_to, forms_of
-
-NEED_TITLE, OFFER_TITLE = "Train public buyers", "Toolkit for buyers"
-
-
-@dataclass
-class Sides:
-    """A match that both sides want, and a browser for each of them."""
-
-    exchange: Exchange
-    match_id: int
-    need_id: int
-    offer_id: int
-    asking: FlaskClient
-    giving: FlaskClient
-    asking_user: User
-    giving_user: User
-
-    def terms(self, **changes: Any) -> dict[str, Any]:
-        return {
-            "title": "Training of buyers",
-            "activities": "Two workshops of three days in Lima.",
-            "starts": days(10).isoformat(),
-            "ends": days(200).isoformat(),
-            "places": "20",
-            "money": "5000",
-            "currency": "USD",
-            **changes,
-        }
-
-    def propose(self, client: FlaskClient | None = None, **changes: Any) -> Any:
-        return (client or self.asking).post(
-            f"/agreements/new?match={self.match_id}", data=self.terms(**changes)
-        )
-
-    def agreement(self, status: AgreementStatus, **terms: Any) -> int:
-        """An agreement led through its life by the use cases; gives its number."""
-        order = list(AgreementStatus)
-        with self.exchange.writing() as session:
-            match = session.get_one(Match, self.match_id)
-            asking = session.get_one(User, self.asking_user.id)
-            giving = session.get_one(User, self.giving_user.id)
-            agreement = agreements.propose_agreement(
-                session, asking, match, self.terms(**terms), self.exchange.reference, today=days(0)
-            )
-            if status != AgreementStatus.PROPOSED:
-                agreements.accept_terms(session, giving, agreement, 1)
-            if order.index(status) >= order.index(AgreementStatus.SIGNED):
-                agreements.sign_agreement(session, asking, agreement, 1)
-                agreements.sign_agreement(session, giving, agreement, 1)
-            if order.index(status) >= order.index(AgreementStatus.ACTIVE):
-                agreements.start_agreement(session, asking, agreement)
-            session.flush()
-            return agreement.id
-
-    def now(self, agreement_id: int) -> Agreement:
-        with self.exchange.reading() as session:
-            agreement = session.get_one(Agreement, agreement_id, options=agreements.WHOLE)
-            session.expunge_all()
-            return agreement
-
-
-@pytest.fixture
-def sides(exchange, sign_in) -> Sides:
-    with exchange.writing() as session:
-        need = post_need(
-            session,
-            title=NEED_TITLE,
-            places_wanted=30,
-            money_least=Decimal(4000),
-            money_most=Decimal(9000),
-            currency="USD",
-        )
-        offer = post_offer(
-            session, title=OFFER_TITLE, places=25, money=Decimal(20000), currency="USD"
-        )
-        match = Match(need=need, offer=offer, status=MatchStatus.MUTUAL)
-        session.add(match)
-        asking = make_person(session, Role.FOCAL_POINT)
-        giving = make_person(session, Role.TASK_FORCE)
-    return Sides(
-        exchange,
-        match.id,
-        need.id,
-        offer.id,
-        sign_in(asking),
-        sign_in(giving),
-        asking,
-        giving,
-    )
-
-
-FOLLOW_UP = {
-    "milestones": [
-        {"title": "First workshop", "due": days(-3).isoformat()},
-        {"title": "Second workshop", "due": days(90).isoformat()},
-    ],
-    "indicators": [{"name": "Buyers trained", "unit": "people", "baseline": 0, "target": 20}],
-}
+from tests.broker.web.sides import FOLLOW_UP, NEED_TITLE, Sides
 
 
 class TestProposing:
