@@ -321,6 +321,14 @@ class Engine:
                 made[n] = self.text_model.features(title, body, post.language, side, vector)
         return [made[n] for n in range(len(posts))]
 
+    def vector_of(
+        self, session: Session, title: str, body: str, language: str | None, side: Side
+    ) -> Vector:
+        """The feature vector of a text that is no post, or not yet."""
+        source = self.text_model.source(title, body)
+        vector = self.vectors.of(session, [source], self.text_model.role(side))[0]
+        return self.text_model.features(title, body, language, side, vector)
+
     def sentences(self, session: Session, post: Post) -> tuple[list[str], Vector]:
         """The sentences of a post and their feature vectors, (n, d)."""
         side: Side = "need" if post.kind == "need" else "offer"

@@ -15,7 +15,9 @@ from broker.settings import Settings
 from models.database import begin_writing, connect
 
 if TYPE_CHECKING:
+    from broker.duplicates import PostTexts
     from broker.engine import Engine
+    from broker.suggestions import Adviser
 
 
 class Exchange:
@@ -61,9 +63,23 @@ class Exchange:
 
         return Engine(self)
 
+    @cached_property
+    def adviser(self) -> Adviser:
+        """What suggests codes to those who write; it learns from the posts at first use."""
+        from broker.suggestions import Adviser
+
+        return Adviser(self)
+
+    @cached_property
+    def post_texts(self) -> PostTexts:
+        """Titles and vectors of the live posts, for the search for doubles."""
+        from broker.duplicates import PostTexts
+
+        return PostTexts(self)
+
     def forget(self) -> None:
         """Read reference data and posts afresh: they were loaded from outside."""
-        for name in ("reference", "engine"):
+        for name in ("reference", "engine", "adviser", "post_texts"):
             self.__dict__.pop(name, None)
 
     def today(self) -> date:

@@ -20,6 +20,7 @@ from broker.web import (
     addresses,
     agreements,
     clearing,
+    duplicates,
     errors,
     ledger,
     matches,
@@ -102,6 +103,7 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
     limiter = Limiter(get_remote_address, app=app)
     for module in (
         public, account, posts, matches, agreements, parties, ledger, secretariat, weights, clearing,
+        duplicates,
     ):  # fmt: skip
         app.register_blueprint(module.pages)
     limiter.limit(settings.sign_in_limit, methods=["POST"])(app.view_functions["account.sign_in"])

@@ -8,9 +8,11 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
+from broker.duplicates import LikelyDouble
 from broker.posts import content
 from broker.reference import Reference
 from broker.sources import MANDATE_SETS
+from broker.suggestions import Hint
 from broker.web.forms import filled_rows
 from models import Need, Offer
 
@@ -46,6 +48,14 @@ class PostForm:
         What went wrong with the whole of it.
     present : dict
         Where somebody else has changed the post meanwhile: field → what it says now.
+    revision : int or None
+        Revision of the post that the writer is looking at.
+    advised : bool
+        Whether the writer has asked what her text seems to be about.
+    hints : list of Hint
+        What it seems to be about: for her to tick, never filled in.
+    doubles : list of LikelyDouble
+        Posts on the exchange that say nearly the same.
     """
 
     kind: str
@@ -55,6 +65,22 @@ class PostForm:
     problems: dict[str, Any] = field(default_factory=dict)
     notice: str = ""
     present: dict[str, Any] = field(default_factory=dict)
+    revision: int | None = None
+    advised: bool = False
+    hints: list[Hint] = field(default_factory=list)
+    doubles: list[LikelyDouble] = field(default_factory=list)
+
+    @property
+    def known_doubles(self) -> str:
+        """Numbers of the likely doubles that are shown, for the form to bring back."""
+        return ",".join(str(found.post.id) for found in self.doubles)
+
+    def hint_groups(self) -> dict[str, list[Hint]]:
+        """The suggestions by the field that they would fill, in their order."""
+        groups: dict[str, list[Hint]] = {}
+        for hint in self.hints:
+            groups.setdefault(hint.field, []).append(hint)
+        return groups
 
     def filled(self, names: Iterable[str]) -> int:
         """How many of the fields are filled in."""
@@ -126,6 +152,31 @@ def typed_form(
         notice,
         {name: now for name, now in present.items() if _differs(now, values.get(name))},
     )
+
+
+def take_hints(form: MultiDict[str, str], reference: Reference) -> MultiDict[str, str]:
+    """The form with the suggestions that the writer has ticked, as if she had filled them in.
+
+    They come as ``hint`` = ``field:code``; what no field knows is left to the schemas.
+    """
+    taken = MultiDict(form)
+    for hint in form.getlist("hint"):
+        name, _colon, code = hint.partition(":")
+        if name == "support_kinds" and code in reference.kinds():
+            rows = filled_rows(taken, "support")
+            if all(row.get("kind") != code for row in rows.values()):
+                taken[f"support-{_free_number(rows, code, reference)}-kind"] = code
+        elif name == "dimension":
+            taken[name] = code
+        elif name in ("themes", "ilac_areas") and code not in taken.getlist(name):
+            taken.add(name, code)
+    return taken
+
+
+def _free_number(rows: Mapping[str, Any], kind: str, reference: Reference) -> int:
+    """Number of the first row of a kind in which nothing is filled in."""
+    numbers = (_number(place, kind, reference) for place in range(MOST_ROWS))
+    return next(number for number in numbers if str(number) not in rows)
 
 
 def mandate_groups(reference: Reference, language: str) -> list[tuple[str, list[tuple[str, str]]]]:

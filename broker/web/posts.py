@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -9,10 +10,12 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from sqlalchemy.orm.exc import StaleDataError
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from broker.accounts import find_organisation
 from broker.desk import count_own_posts, lay_out_desk, own_posts
+from broker.duplicates import FACT_NAMES, LikelyDouble, doubles_of
 from broker.messages import field_problems, sentence
 from broker.overview import agreements_of
 from broker.posts import (
@@ -38,10 +41,19 @@ from broker.posts import (
     visible_content,
     withdraw_post,
 )
+from broker.sketch import Sketch
+from broker.suggestions import suggest_codes
 from broker.web.access import EVERYBODY, POSTERS, SIGNED_IN, allow, person, reader
 from broker.web.forms import read_form
 from broker.web.post_filters import SORT_NAMES, chips, filter_groups, read_filters
-from broker.web.post_form import PostForm, countries_of, mandate_groups, stored_form, typed_form
+from broker.web.post_form import (
+    PostForm,
+    countries_of,
+    mandate_groups,
+    stored_form,
+    take_hints,
+    typed_form,
+)
 from broker.web.presentation import day, paginate, post_address
 from broker.web.reading import database, exchange, language, today
 from models import Conflict, DomainError, InvalidInput, Need, Offer, PostStatus
@@ -143,8 +155,16 @@ def edit(kind: str, post_id: int) -> Any:
 
 def _save(kind: str, post: Need | Offer | None, stored: dict[str, Any]) -> Any:
     session, by, reference = database(), person(), exchange().reference
-    typed = read_form(request.form, SCHEMAS[kind])
-    submits = request.form.get("then") == "submit"
+    sent = take_hints(request.form, reference)
+    typed = read_form(sent, SCHEMAS[kind])
+    submits = sent.get("then") == "submit"
+    sketch = Sketch(kind, {**stored, **typed}, by.organisation_id, post.id if post else 0)
+    if sent.get("then") == "suggest":
+        hints = suggest_codes(exchange(), session, sketch)
+        doubles = doubles_of(exchange(), session, sketch)
+        return _form(_advised(sketch, post, sent, hints=hints, doubles=doubles))
+    if submits and (doubles := _unseen_doubles(sketch, sent)):
+        return _form(_advised(sketch, post, sent, doubles=doubles)), 409
     try:
         if post is None:
             saved = save_draft(session, by, kind, typed, reference)
@@ -157,6 +177,22 @@ def _save(kind: str, post: Need | Offer | None, stored: dict[str, Any]) -> Any:
     except (InvalidInput, Conflict, StaleDataError) as error:
         return _again(kind, post, {**stored, **typed}, error)
     return _saved(saved, submits)
+
+
+def _advised(
+    sketch: Sketch, post: Need | Offer | None, sent: MultiDict[str, str], **advice: Any
+) -> PostForm:
+    """The form once more with what was typed, and beside it what the exchange has to say to it."""
+    form = typed_form(sketch.kind, post, sketch.values, sent, exchange().reference)
+    revision = sent.get("revision", type=int)
+    return replace(form, revision=revision, advised="hints" in advice, **advice)
+
+
+def _unseen_doubles(sketch: Sketch, sent: MultiDict[str, str]) -> list[LikelyDouble]:
+    """Likely doubles, if there is one among them that the writer has not been shown."""
+    found = doubles_of(exchange(), database(), sketch)
+    seen = sent.get("known_doubles", "").split(",")
+    return found if any(str(double.post.id) not in seen for double in found) else []
 
 
 def _again(
@@ -172,7 +208,7 @@ def _again(
         kind,
         post,
         values,
-        request.form,
+        take_hints(request.form, exchange().reference),
         exchange().reference,
         problems=field_problems(error) if isinstance(error, InvalidInput) else {},
         notice=sentence(error),
@@ -189,6 +225,7 @@ def _form(form: PostForm) -> str:
         mandate_groups=mandate_groups(reference, language()),
         modalities=reference.modalities,
         own_countries=partial(countries_of, reference, language()),
+        FACT_NAMES=FACT_NAMES,
     )
 
 
@@ -211,6 +248,10 @@ def _saved(post: Need | Offer, submitted: bool) -> Response:
 def submit(kind: str, post_id: int) -> Any:
     """Hand a draft in for review; what is missing is shown in the form."""
     post = get_post(database(), kind, post_id, person())
+    sketch = Sketch(kind, content(post), post.organisation_id, post.id)
+    if doubles := _unseen_doubles(sketch, request.form):
+        stored = stored_form(kind, post, content(post), exchange().reference)
+        return _form(replace(stored, doubles=doubles)), 409
     try:
         submit_post(database(), person(), post, exchange().reference, today=today())
     except InvalidInput as error:

@@ -1,0 +1,330 @@
+"""Use cases of doubles: posts and organisations that may be the same twice.
+
+What is found is a question to a person. At posting time the writer is asked before she submits;
+the secretariat has a queue, in which it says that two are two, or withdraws one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from broker.audit import record
+from broker.engine import need_profile, offer_profile, text_of
+from broker.exchange import Exchange
+from broker.posts import CLASSES, WHOLE
+from broker.reference import Reference
+from broker.sketch import Sketch
+from broker.weights import require_secretariat
+from matching.duplicates import (
+    AlikeOrganisations,
+    AlikePosts,
+    Text,
+    find_alike,
+    find_alike_organisations,
+    find_alike_to,
+)
+from matching.duplicates import Organisation as NamedOrganisation
+from models import LIVE, AuditEvent, Need, NotFound, Offer, Organisation, Post, User
+
+FACT_NAMES = {
+    "organisation": _l("organisation"),
+    "country": _l("country"),
+    "themes": _l("themes"),
+    "support_kinds": _l("kinds of support"),
+    "starts": _l("first day of the work"),
+    "money_least": _l("amount"),
+}
+"""Fact that says that two posts are one, or tells them apart → its name."""
+
+REASON_NAMES = {
+    "name": _l("nearly the same name"),
+    "acronym": _l("one is called by the other’s acronym"),
+    "meaning": _l("the same in two languages"),
+}
+"""Why two organisations may be one → in words."""
+
+FEW = 5
+"""Likely doubles that a writer is shown."""
+
+
+@dataclass(frozen=True)
+class KnownText:
+    """A live post as it is compared, and the moment of the change that this reflects."""
+
+    stamp: datetime
+    profile: Any  # NeedProfile or OfferProfile: of one kind throughout a shelf
+    text: Text
+
+
+class PostTexts:
+    """Titles, vectors and facts of the live posts, kept in step with the database."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self._lock = threading.Lock()
+        self._known: dict[str, dict[int, KnownText]] = {"need": {}, "offer": {}}
+
+    def of(self, session: Session, kind: str) -> dict[int, KnownText]:
+        """The live posts of one kind, by id."""
+        with self._lock:
+            known = self._known[kind]
+            stamps: dict[int, datetime] = dict(
+                session.execute(
+                    select(Post.id, Post.updated_at).where(Post.kind == kind, Post.status.in_(LIVE))
+                ).all()
+            )
+            for gone in known.keys() - stamps.keys():
+                del known[gone]
+            changed = [
+                post_id
+                for post_id, stamp in stamps.items()
+                if post_id not in known or known[post_id].stamp != stamp
+            ]
+            for start in range(0, len(changed), 500):
+                known |= self._read(session, kind, changed[start : start + 500])
+            self._known[kind] = known
+            return dict(known)
+
+    def _read(self, session: Session, kind: str, ids: Sequence[int]) -> dict[int, KnownText]:
+        reference, model = self.exchange.reference, CLASSES[kind]
+        posts = list(
+            session.scalars(
+                select(model)
+                .where(model.id.in_(ids))
+                .options(*WHOLE, *([selectinload(Need.country)] if kind == "need" else []))
+                .order_by(model.id)
+            )
+        )
+        return {
+            post.id: KnownText(
+                post.updated_at,
+                _profile(post, reference),
+                Text(text_of(post)[0], vector),
+            )
+            for post, vector in zip(
+                posts, self.exchange.engine.features(session, posts), strict=True
+            )
+        }
+
+
+def _profile(post: Any, reference: Reference) -> Any:
+    return (need_profile if post.kind == "need" else offer_profile)(post, reference)
+
+
+@dataclass(frozen=True)
+class LikelyDouble:
+    """A post on the exchange that says nearly what another one says."""
+
+    post: Need | Offer
+    alike: AlikePosts
+
+
+def doubles_of(exchange: Exchange, session: Session, sketch: Sketch) -> list[LikelyDouble]:
+    """Live posts of the same kind that say what a form is about to say, in any language."""
+    known = exchange.post_texts.of(session, sketch.kind)
+    found = find_alike_to(
+        sketch.profile(),
+        Text(sketch.title, sketch.vector(exchange.engine, session)),
+        [one.profile for one in known.values()],
+        {post_id: one.text for post_id, one in known.items()},
+        exchange.engine.book.scale,
+    )
+    others = {_other(alike, sketch.post_id): alike for alike in found}
+    posts = _posts(session, sketch.kind, list(others)[: FEW * 2])
+    own: Any = session.get(CLASSES[sketch.kind], sketch.post_id)
+    settled = _settled(session)
+    return [
+        LikelyDouble(post, others[post_id])
+        for post_id, post in posts.items()
+        if own is None or not _is_settled(settled, own, post)
+    ][:FEW]
+
+
+def _other(alike: AlikePosts, post_id: int) -> int:
+    return alike.b if alike.a == post_id else alike.a
+
+
+def _posts(session: Session, kind: str, ids: Sequence[int]) -> dict[int, Need | Offer]:
+    """Posts by id, in the order of ``ids``."""
+    model: type[Any] = CLASSES[kind]
+    found = {
+        post.id: post
+        for post in session.scalars(select(model).where(model.id.in_(ids)).options(*WHOLE))
+    }
+    return {post_id: found[post_id] for post_id in ids if post_id in found}
+
+
+@dataclass(frozen=True)
+class PostPair:
+    """Two live posts that may be one, side by side."""
+
+    first: Need | Offer
+    second: Need | Offer
+    alike: AlikePosts
+
+
+@dataclass(frozen=True)
+class OrganisationPair:
+    """Two organisations that may be one."""
+
+    first: Organisation
+    second: Organisation
+    alike: AlikeOrganisations
+
+
+def find_post_pairs(exchange: Exchange, session: Session, by: User) -> list[PostPair]:
+    """Live posts that may be the same twice, the most alike first; settled pairs are left out.
+
+    Raises
+    ------
+    NotAllowed
+        For anybody but the secretariat.
+    """
+    require_secretariat(by)
+    settled, pairs = _settled(session), []
+    for kind in CLASSES:
+        known = exchange.post_texts.of(session, kind)
+        found = find_alike(
+            [one.profile for one in known.values()],
+            {post_id: one.text for post_id, one in known.items()},
+            exchange.engine.book.scale,
+        )
+        posts = _posts(session, kind, sorted({n for alike in found for n in (alike.a, alike.b)}))
+        pairs += [
+            PostPair(posts[alike.a], posts[alike.b], alike)
+            for alike in found
+            if alike.a in posts
+            and alike.b in posts
+            and not _is_settled(settled, posts[alike.a], posts[alike.b])
+        ]
+    return sorted(pairs, key=lambda pair: (-pair.alike.likeness, pair.first.id, pair.second.id))
+
+
+def find_organisation_pairs(
+    exchange: Exchange, session: Session, by: User
+) -> list[OrganisationPair]:
+    """Organisations that may stand under several names; settled pairs are left out.
+
+    Raises
+    ------
+    NotAllowed
+        For anybody but the secretariat.
+    """
+    require_secretariat(by)
+    engine = exchange.engine
+    organisations = {
+        one.id: one for one in session.scalars(select(Organisation).order_by(Organisation.id))
+    }
+    named = [
+        NamedOrganisation(
+            id=one.id,
+            names=tuple(dict.fromkeys([*one.names.values(), *one.aliases])),
+            acronym=one.acronym or None,
+            country=one.country_code,
+        )
+        for one in organisations.values()
+    ]
+    scale = None
+    if engine.vectors.encoder is not None:
+        scale = engine.book.scale
+        named = [
+            replace(one, vector=_name_vector(exchange, session, organisations[one.id]))
+            for one in named
+        ]
+    settled = _settled(session)
+    return [
+        OrganisationPair(organisations[alike.a], organisations[alike.b], alike)
+        for alike in find_alike_organisations(named, scale)
+        if not _is_settled(settled, organisations[alike.a], organisations[alike.b])
+    ]
+
+
+def _name_vector(exchange: Exchange, session: Session, organisation: Organisation) -> Any:
+    language, name = next(iter(organisation.names.items()))
+    return exchange.engine.vector_of(session, name, "", language, "offer")
+
+
+Settled = Mapping[tuple[str, frozenset[str]], list[int]]
+"""Entity and its two references → versions of the two when somebody said that they are two."""
+
+
+def _settled(session: Session) -> Settled:
+    # The audit trail is the record: what somebody decided, when, on which versions.
+    events = session.scalars(
+        select(AuditEvent).where(AuditEvent.action == "duplicate.dismissed").order_by(AuditEvent.id)
+    )
+    return {
+        (event.entity, frozenset((event.reference, event.after["other"]))): event.after["versions"]
+        for event in events
+    }
+
+
+def _is_settled(
+    settled: Settled, one: Need | Offer | Organisation, other: Need | Offer | Organisation
+) -> bool:
+    pair = frozenset((_name(one), _name(other)))
+    return settled.get((type(one).__name__.lower(), pair)) == _versions(one, other)
+
+
+def _name(one: Need | Offer | Organisation) -> str:
+    return one.code if isinstance(one, Organisation) else one.reference
+
+
+def _versions(one: Need | Offer | Organisation, other: Need | Offer | Organisation) -> list[int]:
+    """Versions of two posts in the order of their references; organisations have none."""
+    return [
+        0 if isinstance(item, Organisation) else item.version
+        for item in sorted((one, other), key=_name)
+    ]
+
+
+def keep_both_posts(session: Session, by: User, kind: str, first: int, second: int) -> None:
+    """Say that two posts are two: they leave the queue until either changes.
+
+    Raises
+    ------
+    NotAllowed
+        For anybody but the secretariat.
+    NotFound
+        One of them is not on the exchange.
+    """
+    require_secretariat(by)
+    posts = _posts(session, kind, [first, second])
+    if len(posts) != 2 or not all(post.is_live for post in posts.values()):
+        raise NotFound("no_such_post", id=f"{first} / {second}")
+    _settle(session, by, posts[first], posts[second])
+
+
+def keep_both_organisations(session: Session, by: User, first: int, second: int) -> None:
+    """Say that two organisations are two: they leave the queue.
+
+    Raises
+    ------
+    NotAllowed
+        For anybody but the secretariat.
+    NotFound
+        There is no such organisation.
+    """
+    require_secretariat(by)
+    one, other = session.get(Organisation, first), session.get(Organisation, second)
+    if one is None or other is None or one is other:
+        raise NotFound("no_such_organisation", code=f"{first} / {second}")
+    _settle(session, by, one, other)
+
+
+def _settle(
+    session: Session,
+    by: User,
+    one: Need | Offer | Organisation,
+    other: Need | Offer | Organisation,
+) -> None:
+    facts = {"other": _name(other), "versions": _versions(one, other)}
+    record(session, by, "duplicate.dismissed", one, after=facts)
