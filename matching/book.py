@@ -9,6 +9,7 @@
 """
 
 import hashlib
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matching import eligibility, explain
-from matching.bound import Tables, TextBound, best_of_row, bound_row
+from matching.bound import Tables, TextBound, bound_row, find_best, in_groups
 from matching.columns import (
     Columns,
     Rows,
@@ -167,6 +168,7 @@ class Shelf(Generic[Profile]):
         self.profiles: list[Profile | None] = []
         self.digests: list[bytes] = []
         self._free: list[int] = []
+        self._names: list[tuple[str, int, int]] = []
         self._write: Callable[[Columns, int, Profile, Vector], None] = write
         self._derive: Callable[[Columns], dict[str, Vector]] = derive
 
@@ -189,6 +191,9 @@ class Shelf(Generic[Profile]):
 
     def put(self, profiles: Sequence[Profile], grid: Vector) -> None:
         """Put posts in, or replace those of the same ids; `grid` is (n, dimension)."""
+        alone = len(profiles) == 1
+        if alone and profiles[0].id in self.row_of:
+            self._forget_name(self.row_of[profiles[0].id])
         rows = []
         for profile, text in zip(profiles, grid, strict=True):
             row = self._claim(profile.id)
@@ -197,6 +202,10 @@ class Shelf(Generic[Profile]):
             said = profile.digest() + np.ascontiguousarray(text, dtype="<f4").tobytes()
             self.digests[row] = hashlib.sha256(said).digest()
             rows.append(row)
+        if alone:
+            insort(self._names, (*self.name(rows[0]), rows[0]))
+        else:
+            self._names = sorted((*self.name(row), row) for row in self.row_of.values())
         for name, values in self._derive(self.columns.take(np.array(rows, np.int64))).items():
             self.columns[name][rows] = values
 
@@ -211,6 +220,7 @@ class Shelf(Generic[Profile]):
     def remove(self, number: int) -> None:
         """Take a post out; raises ``UnknownPost``."""
         row = self.row(number)
+        self._forget_name(row)
         del self.row_of[number]
         self.profiles[row] = None
         self.columns["live"][row] = False
@@ -237,7 +247,10 @@ class Shelf(Generic[Profile]):
 
     def in_order(self) -> list[int]:
         """Rows of the live posts, by reference, then id."""
-        return sorted(self.row_of.values(), key=self.name)
+        return [row for _, _, row in self._names]
+
+    def _forget_name(self, row: int) -> None:
+        del self._names[bisect_left(self._names, (*self.name(row), row))]
 
     def _claim(self, number: int) -> int:
         if number in self.row_of:
@@ -668,20 +681,25 @@ class Book:
     ) -> tuple[NDArray[np.bool_], Rows, NDArray[np.int64]]:
         """Which partners of a single post are barred, which may be its best, and their scores."""
         tables = Tables(needs, offers, offers["place_points"].T, self._text)
-        bounds = bound_row(tables)
+        bounds, inner = bound_row(tables)
         day = on.toordinal()
         barred = (bounds < BARRED / 2) | ~open_needs(needs, day) | ~open_offers(offers, day)
         barred |= needs["closes"] < offers["opens"]
         barred |= (needs["organisation"] != 0) & (needs["organisation"] == offers["organisation"])
-        for pairs in (self._conflicts, self._dismissed):
-            barred |= self._apart(needs, offers, pairs)
-        possible = np.flatnonzero(~barred)
-        alone = np.zeros(len(possible), np.int64)
-        i, j = (alone, possible) if len(needs) == 1 else (possible, alone)
-        some, inner = best_of_row(tables, i, j, bounds[possible], k)
-        likeness = self.scale.likeness(inner)
-        totals = pair_totals(needs, offers, i[some], j[some], self.weights, likeness)
-        return barred, possible[some], totals
+        for kept_apart in (self._conflicts, self._dismissed):
+            barred |= self._apart(needs, offers, kept_apart)
+        bounds[barred] = BARRED
+
+        def pairs(alone: Rows, others: Rows) -> tuple[Rows, Rows]:
+            return (alone, others) if len(needs) == 1 else (others, alone)
+
+        if not len(bounds):
+            return barred, np.zeros(0, np.int64), np.zeros(0, np.int64)
+        wide = in_groups(bounds[None], k)
+        alone, chosen, products = find_best(tables, pairs, wide, inner[None], k)
+        likeness = self.scale.likeness(products)
+        totals = pair_totals(needs, offers, *pairs(alone, chosen), self.weights, likeness)
+        return barred, chosen, totals
 
     def _apart(
         self, needs: Columns, offers: Columns, pairs: frozenset[tuple[int, int]]

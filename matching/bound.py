@@ -12,6 +12,7 @@ A pair is left behind only when k others of its row are surely ahead of it: what
 k best, exactly.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,8 +26,6 @@ GROUPS = 256
 """Groups of pairs whose greatest bounds give a first idea of a row's best."""
 SPARE = 12
 """Pairs that are looked at beyond the k best, to find how high the k-th best is."""
-CHUNK = 2048
-"""Pairs of a single row whose texts are compared at a time."""
 
 
 @dataclass(frozen=True)
@@ -170,18 +169,20 @@ def refine(tables: Tables, i: Rows, j: Rows, bounds: Vector, inner: Vector) -> V
 
 
 def find_best(
-    tables: Tables, start: int, columns: Rows, bounds: Vector, inner: Vector, best: int
+    tables: Tables,
+    pairs: Callable[[Rows, Rows], tuple[Rows, Rows]],
+    bounds: Vector,
+    inner: Vector,
+    best: int,
 ) -> tuple[Rows, Rows, Vector]:
     """Find the pairs that may be among the best of their row.
 
     Parameters
     ----------
-    start
-        Need of the first row.
-    columns
-        (w,) offers of the columns.
+    pairs
+        Needs and offers of some rows and columns of `bounds`.
     bounds
-        (rows, width) float32, the width a multiple of its groups; barred beyond w.
+        (rows, width) float32, see ``widened``; barred beyond w.
     inner
         (rows, w) float32.
 
@@ -191,7 +192,7 @@ def find_best(
         Rows (from 0) and columns (c,) of the candidates, by row, and their inner products.
     """
     count, width = bounds.shape
-    groups = groups_of(len(columns), best)
+    groups = groups_of(inner.shape[1], best)
     lowest = np.full(count, np.float32(BARRED / 2))
     floors = lowest
     if groups > best:
@@ -199,13 +200,11 @@ def find_best(
         some = min(best + SPARE, groups)
         high = np.partition(maxima, groups - some, axis=1)[:, groups - some]
         local, column = _above(bounds, np.maximum(high, lowest))
-        scores = refine(
-            tables, start + local, columns[column], bounds[local, column], inner[local, column]
-        )
+        scores = refine(tables, *pairs(local, column), bounds[local, column], inner[local, column])
         floors = np.maximum(kth_of_rows(local, scores, count, best) - np.float32(MARGIN), lowest)
     local, column = _above(bounds, floors)
     found = inner[local, column]
-    scores = refine(tables, start + local, columns[column], bounds[local, column], found)
+    scores = refine(tables, *pairs(local, column), bounds[local, column], found)
     kept = scores >= (kth_of_rows(local, scores, count, best) - np.float32(MARGIN))[local]
     return local[kept], column[kept], found[kept]
 
@@ -238,61 +237,37 @@ def kth_of_rows(local: Rows, scores: Vector, count: int, best: int) -> Vector:
     return kth
 
 
-def best_of_row(tables: Tables, i: Rows, j: Rows, bounds: Vector, best: int) -> tuple[Rows, Vector]:
-    """Find the pairs that may be among the best of a single row, looking at few texts.
-
-    Parameters
-    ----------
-    i, j
-        (p,) rows of needs and offers; the tables hold a single row of one of the two.
-    bounds
-        (p,) float32, without the texts.
+def bound_row(tables: Tables) -> tuple[Vector, Vector]:
+    """Bound a single need with all offers, or all needs with a single offer.
 
     Returns
     -------
     tuple
-        Which of the pairs (c,), and their inner products.
+        Bounds and inner products, (p,) float32 each; bounds of pairs that break a rule on codes are
+        less than ``BARRED`` / 2.
     """
-    order = np.argsort(-bounds, kind="stable")
-    chosen: list[Rows] = []
-    products: list[Vector] = []
-    scores: list[Vector] = []
-    kth = np.float32(BARRED)
-    for start in range(0, len(order), CHUNK):
-        part = order[start : start + CHUNK]
-        if bounds[part[0]] + tables.text.most < kth - np.float32(MARGIN):
-            break
-        if len(tables.needs) == 1:
-            inner = tables.offers["text"][j[part]] @ tables.needs["text"][0]
-        else:
-            inner = tables.needs["text"][i[part]] @ tables.offers["text"][0]
-        chosen.append(part)
-        products.append(inner)
-        scores.append(
-            refine(tables, i[part], j[part], bounds[part] + tables.text.above(inner), inner)
-        )
-        every = np.concatenate(scores)
-        if len(every) >= best:
-            kth = np.partition(every, len(every) - best)[len(every) - best]
-    if not chosen:
-        return np.zeros(0, np.int64), np.zeros(0, np.float32)
-    kept = np.concatenate(scores) >= kth - np.float32(MARGIN)
-    return np.concatenate(chosen)[kept], np.concatenate(products)[kept]
-
-
-def bound_row(tables: Tables) -> Vector:
-    """Bounds of a single need with all offers, or of all needs with a single offer, texts left out.
-
-    Returns
-    -------
-    (p,) float32; less than ``BARRED`` / 2 where a rule on codes is broken.
-    """
-    places = tables.needs["place"]
+    needs, offers = tables.needs, tables.offers
     bounds: Vector
-    if len(tables.needs) == 1:
-        bounds = tables.offers["form"] @ tables.needs["form"][0]
-        bounds += tables.place_points[places[0]]
+    inner: Vector
+    if len(needs) == 1:
+        bounds, inner = offers["form"] @ needs["form"][0], offers["text"] @ needs["text"][0]
+        bounds += tables.place_points[needs["place"][0]]
     else:
-        bounds = tables.needs["form"] @ tables.offers["form"][0]
-        bounds += tables.place_points[places, 0]
-    return bounds
+        bounds, inner = needs["form"] @ offers["form"][0], needs["text"] @ offers["text"][0]
+        bounds += tables.place_points[needs["place"], 0]
+    bounds += tables.text.above(inner)
+    return bounds, inner
+
+
+def in_groups(bounds: Vector, best: int) -> Vector:
+    """Widen rows of bounds to whole groups; what is added is barred."""
+    count, width = bounds.shape
+    wide = np.full((count, widened(width, best)), np.float32(BARRED))
+    wide[:, :width] = bounds
+    return wide
+
+
+def widened(width: int, best: int) -> int:
+    """Width of rows of bounds that are cut into groups."""
+    groups = groups_of(width, best)
+    return -(-width // groups) * groups if groups else 0

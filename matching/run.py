@@ -26,7 +26,7 @@ from matching.bound import (
     bar_windows,
     bound_tile,
     find_best,
-    groups_of,
+    widened,
 )
 from matching.columns import Columns, Rows
 from matching.forms import BARRED
@@ -378,17 +378,19 @@ def score_block(plan: Plan, number: int) -> BlockResult:
     count, width = block.stop - block.start, len(columns)
     if not width:
         return BlockResult(number, MatchTable.joined([]), 0)
-    # Room for whole groups of columns; what is beyond the offers stays barred.
-    groups = groups_of(width, plan.best)
-    bounds = np.full((count, -(-width // groups) * groups), np.float32(BARRED))
+    bounds = np.full((count, widened(width, plan.best)), np.float32(BARRED))
     inner = np.empty((count, width), np.float32)
     for start in range(0, width, TILE):
         tile = slice(start, min(start + TILE, width))
         bound_tile(plan, rows, columns[tile], bounds[:, tile], inner[:, tile])
     bar_windows(plan, rows, columns, bounds)
     _bar_pairs(plan, block, columns, bounds)
-    local, column, products = find_best(plan, block.start, columns, bounds, inner, plan.best)
-    need_rows, offer_rows = block.start + local, columns[column]
+
+    def pairs(local: Rows, column: Rows) -> tuple[Rows, Rows]:
+        return block.start + local, columns[column]
+
+    local, column, products = find_best(plan, pairs, bounds, inner, plan.best)
+    need_rows, offer_rows = pairs(local, column)
     likeness = plan.scale.likeness(products)
     totals = pair_totals(plan.needs, plan.offers, need_rows, offer_rows, plan.weights, likeness)
     order = np.lexsort((offer_rows, -totals, plan.need_order[need_rows]))

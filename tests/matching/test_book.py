@@ -419,6 +419,18 @@ def test_a_post_that_is_put_again_replaces_itself_and_a_freed_row_is_used_again(
     assert len(book._offers.profiles) == 4
 
 
+def test_posts_keep_their_order_through_renaming_and_putting_many_again():
+    book = random_book(22, 0, 30)
+    for number in (3, 17, 30):
+        book.put_offer(replace(book.offer(number), reference=f"a-{number}"), None)
+    book.put_offers([replace(book.offer(n), reference=f"z-{n}") for n in (5, 17, 29)], None)
+    book.remove_offer(5)
+    references = [offer.reference for offer in book.offers]
+    assert references == sorted(references)
+    assert len(references) == 29
+    assert {"a-3", "a-30", "z-17", "z-29"} <= set(references)
+
+
 def test_tables_survive_as_bytes():
     table = random_book(21, 10, 10).run(on=TODAY).table
     again = MatchTable.from_bytes(table.to_bytes())
