@@ -29,12 +29,14 @@ from models import (
     PUBLICLY_REGISTERED,
     Agreement,
     AgreementParty,
+    AgreementRating,
     AgreementStatus,
     AgreementTerms,
     CapacityExceeded,
     Commitment,
     Conflict,
     Country,
+    Document,
     Indicator,
     IndicatorReport,
     Match,
@@ -112,6 +114,8 @@ WHOLE = (
     .selectinload(Indicator.reports)
     .selectinload(IndicatorReport.by),
     selectinload(Agreement.commitments),
+    selectinload(Agreement.ratings).selectinload(AgreementRating.organisation),
+    selectinload(Agreement.documents).selectinload(Document.organisation),
     selectinload(Agreement.need).selectinload(Need.organisation),
     selectinload(Agreement.offer).selectinload(Offer.organisation),
 )

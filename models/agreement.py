@@ -244,8 +244,8 @@ class Agreement(Base):
             self.move_to(AgreementStatus.PROPOSED)
         self.updated_at = utc_now()
 
-    def rate(self, by: User, score: int, comment: str) -> AgreementRating:
-        """Say, once for one's party, how well the cooperation went.
+    def require_ratable(self, by: User) -> AgreementParty:
+        """The person's party, if it can rate the cooperation now.
 
         Raises
         ------
@@ -257,6 +257,11 @@ class Agreement(Base):
             raise Conflict("agreement_not_completed", reference=self.reference)
         if self.rating_of(party.organisation_id) is not None:
             raise Conflict("already_rated", reference=self.reference)
+        return party
+
+    def rate(self, by: User, score: int, comment: str) -> AgreementRating:
+        """Say, once for one's party, how well the cooperation went, from 1 to 5."""
+        party = self.require_ratable(by)
         rating = AgreementRating(
             organisation_id=party.organisation_id, score=score, comment=comment.strip(), by=by
         )

@@ -42,6 +42,7 @@ from broker.agreements import (
 from broker.interests import get_match
 from broker.messages import field_problems, sentence
 from broker.posts import seals_money
+from broker.ratings import RatingSchema, rate_agreement
 from broker.schemas import IndicatorReportSchema, TermsSchema, load
 from broker.terms import compare_terms, history
 from broker.web.access import EVERYBODY, MODERATORS, POSTERS, allow, person, reader
@@ -150,6 +151,7 @@ def _page(agreement_id: int, refusal: DomainError | None = None) -> str:
         agreement=agreement,
         standing=standing(agreement, reader(), today=today()),
         versions=history(agreement),
+        documents=[d for d in agreement.documents if d.can_be_read_by(reader())],
         charts={i.id: draw_indicator(i, starts) for i in agreement.indicators},
         refusal=refusal and sentence(refusal),
     )
@@ -327,6 +329,22 @@ def start(agreement_id: int) -> Any:
 def complete(agreement_id: int) -> Any:
     """Close with a report of what came of it."""
     return _end(agreement_id, "complete", CompletionSchema, complete_agreement)
+
+
+@pages.route("/agreements/<int:agreement_id>/rate", methods=["GET", "POST"])
+@allow(POSTERS)
+@leads_back
+def rate(agreement_id: int) -> Any:
+    """Say how well the cooperation went, once for one's side."""
+    if request.method == "GET":
+        own_agreement(agreement_id).require_ratable(person())
+    return _act(
+        agreement_id,
+        "agreements/rate.html",
+        RatingSchema,
+        rate_agreement,
+        _("Your rating is kept."),
+    )
 
 
 @pages.route("/agreements/<int:agreement_id>/terminate", methods=["GET", "POST"])

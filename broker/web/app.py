@@ -20,6 +20,7 @@ from broker.web import (
     addresses,
     agreements,
     clearing,
+    documents,
     duplicates,
     errors,
     ledger,
@@ -102,8 +103,8 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
     presentation.prepare(app)
     limiter = Limiter(get_remote_address, app=app)
     for module in (
-        public, account, posts, matches, agreements, parties, ledger, secretariat, weights, clearing,
-        duplicates,
+        public, account, posts, matches, agreements, parties, documents, ledger, secretariat,
+        weights, clearing, duplicates,
     ):  # fmt: skip
         app.register_blueprint(module.pages)
     limiter.limit(settings.sign_in_limit, methods=["POST"])(app.view_functions["account.sign_in"])

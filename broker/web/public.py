@@ -7,6 +7,7 @@ from flask import Blueprint, render_template
 from broker.accounts import find_organisation
 from broker.overview import agreements_of, find_secretariat, member_names, survey
 from broker.posts import PostFilter, find_posts
+from broker.ratings import average_rating
 from broker.sources import DOCUMENTS
 from broker.web.access import EVERYBODY, allow
 from broker.web.presentation import PAGE_SIZE
@@ -48,5 +49,6 @@ def organisation(code: str) -> str:
         organisation=found,
         posts=posts,
         agreements=agreements,
+        rating=average_rating(session, found),
         organisation_names=member_names(session, found, language()),
     )
