@@ -194,9 +194,9 @@ class Shelf(Generic[Profile]):
         alone = len(profiles) == 1
         if alone and profiles[0].id in self.row_of:
             self._forget_name(self.row_of[profiles[0].id])
-        rows = []
+        rows: list[int] = []
         for profile, text in zip(profiles, grid, strict=True):
-            row = self._claim(profile.id)
+            row: int = self._claim(profile.id)
             self._write(self.columns, row, profile, text)
             self.profiles[row] = profile
             said = profile.digest() + np.ascontiguousarray(text, dtype="<f4").tobytes()
@@ -205,7 +205,7 @@ class Shelf(Generic[Profile]):
         if alone:
             insort(self._names, (*self.name(rows[0]), rows[0]))
         else:
-            self._names = sorted((*self.name(row), row) for row in self.row_of.values())
+            self._names = sorted((*self.name(live), live) for live in self.row_of.values())
         for name, values in self._derive(self.columns.take(np.array(rows, np.int64))).items():
             self.columns[name][rows] = values
 

@@ -333,7 +333,7 @@ def _says(part: str, need: NeedProfile, offer: OfferProfile) -> tuple[Said, Said
     if part == "money":
         return need.money_wanted(), offer.money_available()
     if part == "places":
-        return need.places_wanted, offer.places_available()
+        return need.places_wanted or None, offer.places_available()
     if part == "experience_countries":
         return need.place(), _listed(offer.experience_countries)
     if part == "experience_themes":
