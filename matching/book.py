@@ -205,7 +205,10 @@ class Shelf(Generic[Profile]):
         if alone:
             insort(self._names, (*self.name(rows[0]), rows[0]))
         else:
-            self._names = sorted((*self.name(live), live) for live in self.row_of.values())
+            self._names = sorted(
+                (self.profile(place).reference, number, place)
+                for number, place in self.row_of.items()
+            )
         for name, values in self._derive(self.columns.take(np.array(rows, np.int64))).items():
             self.columns[name][rows] = values
 
