@@ -10,7 +10,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
-from broker.clearing_sheet import FLOORS, POLICIES, Pairs, digest, lay_out, work_out
+from broker.clearing_sheet import FLOORS, POLICIES, Pairs, demand_of, digest, lay_out, work_out
 from broker.exchange import Exchange
 from broker.posts import expire_posts
 from broker.reference import Reference
@@ -281,7 +281,10 @@ def _sheet(
             forbidden.add(pair)
         elif pair not in signed:
             scored[pair] = proposal.score
-            fixed += [(*pair, kind, places) for kind, places in proposal.parts.items()]
+            # A kind that is no longer asked for, given or cleared here is outside this clearing.
+            wanted = demand_of(book.need(pair[0]), found.scope.get("support_kind"))
+            kinds = wanted.keys() & book.offer(pair[1]).support_kinds
+            fixed += [(*pair, kind, n) for kind, n in proposal.parts.items() if kind in kinds]
     return lay_out(
         needs,
         offers,
@@ -524,6 +527,17 @@ def waiting_proposals(session: Session, by: User) -> list[RoundProposal]:
         .order_by(RoundProposal.id)
     )
     return [proposal for proposal in found if proposal.waits_for(by)]
+
+
+def own_proposals(by: User) -> Select[RoundProposal]:
+    """A query for all that rounds have proposed to the person's organisation; what waits first."""
+    own = select(Post.id).where(Post.organisation_id == by.organisation_id)
+    return (
+        select(RoundProposal)
+        .where(RoundProposal.need_id.in_(own) | RoundProposal.offer_id.in_(own))
+        .options(*PROPOSED)
+        .order_by(RoundProposal.status != ProposalStatus.WAITING, RoundProposal.id)
+    )
 
 
 def proposals_of(session: Session, found: ClearingRound) -> list[RoundProposal]:

@@ -23,6 +23,7 @@ from broker.clearing import (
     get_version,
     new_pairs,
     open_round,
+    own_proposals,
     proposals_of,
     remove_rule,
     replay,
@@ -280,6 +281,14 @@ def end(round_id: int) -> Response:
     end_round(database(), person(), found, RoundStatus.CANCELLED if cancel else RoundStatus.CLOSED)
     flash(_("The round has ended. What both sides have accepted stays with them."), "success")
     return _to(found)
+
+
+@pages.get("/proposals")
+@allow(POSTERS)
+def own() -> str:
+    """All that rounds have proposed to one's organisation."""
+    page = paginate(database(), own_proposals(person()))
+    return render_template("clearing/own.html", page=page)
 
 
 @pages.get("/proposals/<int:proposal_id>")

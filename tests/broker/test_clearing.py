@@ -396,6 +396,20 @@ def test_signed_pair_is_not_counted_twice_when_the_round_is_cleared_again(
     assert sum(got.values()) <= offer.remaining_places()
 
 
+def test_sent_round_narrowed_to_another_kind_leaves_its_proposals_alone(
+    exchange, session, office, sent, run
+):
+    found, _needs, offer, _people = sent
+    post_need(session, "gov-cl", support=[FINANCE])
+    payer = post_offer(session, "caf", support=[FINANCE])
+    data = {"name": "Spring", "policy": "fair", "support_kind": "finance"}
+    change_round(session, office, found, data, exchange.reference)
+    got = who_gets(run(found))
+    assert {offers for _need, offers in got} == {payer.reference}
+    assert {str(proposal.status) for proposal in found.proposals} == {"waiting"}
+    assert offer.is_live
+
+
 def test_offer_withdrawn_during_a_round_lapses_its_proposals(session, sent, run, speak):
     found, (peru, _bolivia), offer, people = sent
     offer.status = PostStatus.WITHDRAWN

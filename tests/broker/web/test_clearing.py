@@ -145,6 +145,16 @@ def test_two_sides_find_the_proposal_on_their_desks_and_accept(
     assert sign_in(Role.FOCAL_POINT, "gov-br").get(f"/proposals/{number}").status_code == 404
 
 
+def test_all_proposals_of_an_organisation_stand_in_one_list(
+    office, address, posts, exchange, sign_in
+):
+    office.post(f"{address}/send")
+    words = text_of(sign_in(Role.TASK_FORCE).get("/proposals"))
+    assert words.count("Your answer is awaited") == 2
+    assert "Buyers of Lima" in words
+    assert "Buyers of La Paz" not in text_of(sign_in(Role.FOCAL_POINT).get("/proposals"))
+
+
 def test_declining_needs_a_reason_and_keeps_the_message(office, address, posts, exchange, sign_in):
     office.post(f"{address}/send")
     number = proposals(exchange)[posts[0][1]]
