@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sqlalchemy import Select, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from broker.agreements import RegisterFilter, find_agreements
 from broker.posts import PostFilter, find_posts
@@ -75,11 +75,13 @@ def _newest(session: Session, kind: str, most: int) -> list:
 def agreements_of(noun: Post | Organisation) -> Select[Agreement]:
     """A query for the registered agreements of a post, or to which an organisation is a party."""
     if isinstance(noun, Post):
+        # What an offer gives tells which kinds of a need its agreement covers.
+        given = selectinload(Agreement.offer).selectinload(Offer.supports)
         concerned = or_(Agreement.need_id == noun.id, Agreement.offer_id == noun.id)
-    else:
-        concerned = Agreement.id.in_(
-            select(AgreementParty.agreement_id).where(AgreementParty.organisation_id == noun.id)
-        )
+        return find_agreements(RegisterFilter(), None).where(concerned).options(given)
+    concerned = Agreement.id.in_(
+        select(AgreementParty.agreement_id).where(AgreementParty.organisation_id == noun.id)
+    )
     return find_agreements(RegisterFilter(), None).where(concerned)
 
 

@@ -14,6 +14,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from broker.accounts import find_organisation
+from broker.balances import coverage_by_kind
 from broker.desk import count_own_posts, lay_out_desk, own_posts
 from broker.duplicates import FACT_NAMES, LikelyDouble, doubles_of
 from broker.messages import field_problems, sentence
@@ -99,14 +100,18 @@ def page(kind: str, post_id: int) -> str:
     """Everything that a post says to this reader, and what she can do with it."""
     session, by = database(), reader()
     post = get_post(session, kind, post_id, by)
+    agreements = session.scalars(agreements_of(post)).all()
     return render_template(
         "posts/page.html",
         post=post,
+        coverage=coverage_by_kind(post, agreements, exchange().reference)
+        if isinstance(post, Need)
+        else [],
         said=visible_content(post, by),
         sealed=seals_money(post, by),
         actions=possible_actions(post, by),
         counterparts=own_counterparts(session, post, by),
-        agreements=session.scalars(agreements_of(post)).all(),
+        agreements=agreements,
     )
 
 

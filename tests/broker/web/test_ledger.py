@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from broker import agreements
 from broker.cli import main
-from models import Currency, Match, MatchStatus, Need, Role
+from models import AgreementStatus, Currency, Match, MatchStatus, Need, Role, Support
 from models.ledger import balance
 from tests.broker.factories import days, make_person, post_need, post_offer
 
@@ -117,3 +117,21 @@ def test_ledger_check_is_silent_on_sound_books_and_names_the_post_otherwise(
     assert "13 places in the balance, 12 in the rows" in broken.output
     page = sign_in(Role.SECRETARIAT).get(f"/offers/{committed[1]}/balance").text
     assert "do not add up" in page
+
+
+def test_a_need_shows_which_kinds_are_covered_and_which_are_open(sides, client):
+    with sides.exchange.writing() as session:
+        need = session.get_one(Need, sides.need_id)
+        need.supports.append(Support(kind="finance", modality="grant", detail=""))
+    page = f"/needs/{sides.need_id}"
+    assert "Covered by kind" not in client.get(page).text
+    number = sides.agreement(AgreementStatus.SIGNED, support_kinds=["workshop"])
+    said = re.sub(r"<[^>]*>|\s+", " ", client.get(page).text)
+    said = re.sub(r" +", " ", said)
+    assert f"Capacity building : {sides.now(number).reference} " in said
+    assert "Finance : open" in said
+    sides.asking.post(
+        f"/agreements/{number}/terminate",
+        data={"reason": "Moved", "places_used": "0", "money_used": "0"},
+    )
+    assert "Covered by kind" not in client.get(page).text
