@@ -281,10 +281,19 @@ def load_folder(folder: Path) -> None:
 
 @main.command()
 @click.option("--need", "reference", help="Only this need, by its reference; nothing is stored.")
+@click.option(
+    "--replay",
+    "run_id",
+    type=int,
+    help="Make this stored run once more and compare; by its number.",
+)
 @click.pass_context
 @_told
-def match(context: click.Context, reference: str | None) -> None:
-    """Match the whole book and store the run, or rank the offers for one need."""
+def match(context: click.Context, reference: str | None, run_id: int | None) -> None:
+    """Match the whole book and store the run, or rank the offers for one need.
+
+    With --replay nothing is stored; the exit code is 1 if the same input gave another result.
+    """
     from sqlalchemy import select
 
     from broker.explanations import reason_sentence
@@ -294,6 +303,9 @@ def match(context: click.Context, reference: str | None) -> None:
 
     exchange = _up_to_date()
     language = context.find_root().params["language"]
+    if run_id is not None:
+        _replay(exchange, run_id)
+        return
     if reference is None:
         with exchange.writing() as session:
             run = run_matching(exchange, session, None, progress=_bar)
@@ -315,6 +327,18 @@ def match(context: click.Context, reference: str | None) -> None:
             )
         if not ranked:
             click.echo("No offer on the exchange can serve this need now.")
+
+
+def _replay(exchange: Exchange, run_id: int) -> None:
+    from broker.replay import replay_run, replay_sentences
+    from broker.runs import get_run
+
+    with exchange.reading() as session:
+        replay = replay_run(exchange, session, get_run(session, run_id))
+        for line in replay_sentences(replay):
+            click.echo(line)
+    if replay.verdict == "broken":
+        sys.exit(FAILED)
 
 
 @main.command()

@@ -250,19 +250,19 @@ def try_weights(
     other.keep_apart(dismissed=apart)
     now, then = complete(present), other.run(best, on=on)
     found = compare_runs(now.matches, then.matches)
-    shown = [rows[:SHOWN] for rows in (found.entered, found.left, found.moved)]
-    posts = pairs_of(session, [(m.need_id, m.offer_id) for moves in shown for m in moves])
-    entered, left, moved = (_with_posts(moves, posts) for moves in shown)
+    entered, left, moved = first_rows(session, found)
     return WeightsTrial(weights, found, entered, left, moved, len(now.nobody), len(then.nobody))
 
 
-def _with_posts(moves: tuple[Move, ...], posts: Mapping[int, Need | Offer]) -> list[DryRunRow]:
-    rows = []
-    for move in moves:
-        need, offer = posts[move.need_id], posts[move.offer_id]
-        if isinstance(need, Need) and isinstance(offer, Offer):
-            rows.append(DryRunRow(move, need, offer))
-    return rows
+def first_rows(session: Session, found: DryRun) -> list[list[DryRunRow]]:
+    """The first matches that enter, leave and move, with their posts; at most ``SHOWN`` each."""
+    shown = [moves[:SHOWN] for moves in (found.entered, found.left, found.moved)]
+    posts = pairs_of(session, [(m.need_id, m.offer_id) for moves in shown for m in moves])
+    return [[_row(move, posts) for move in moves] for moves in shown]
+
+
+def _row(move: Move, posts: Mapping[int, Any]) -> DryRunRow:
+    return DryRunRow(move, posts[move.need_id], posts[move.offer_id])
 
 
 @dataclass(frozen=True)

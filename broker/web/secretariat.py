@@ -18,6 +18,7 @@ from broker.audit_trail import ACTION_NAMES, ENTITY_NAMES, EventFilter, changes_
 from broker.explanations import BAND_NAMES, COMPONENT_NAMES
 from broker.messages import field_problems
 from broker.posts import get_post, seals_money, visible_content
+from broker.replay import replay_run, replay_sentences
 from broker.report_files import as_csv, as_json, as_xlsx
 from broker.reports import (
     ANSWER_TIME,
@@ -65,6 +66,7 @@ from broker.web.access import MODERATORS, SECRETARIAT, allow, person
 from broker.web.forms import read_form
 from broker.web.presentation import PAGE_SIZE, choices, paginate, role_name
 from broker.web.reading import database, exchange, language, today
+from broker.weights import first_rows
 from models import (
     AgreementStatus,
     AuditEvent,
@@ -355,6 +357,22 @@ def run(run_id: int) -> str:
         band=band,
         bands=count_by_band(database(), found),
         page=paginate(database(), run_pairs(found, band)),
+    )
+
+
+@pages.get("/secretariat/runs/<int:run_id>/replay")
+@allow(MODERATORS)
+def replay(run_id: int) -> str:
+    """A stored run made once more from the posts as they are now, and compared; nothing is kept."""
+    found = replay_run(exchange(), database(), get_run(database(), run_id))
+    entered, left, moved = first_rows(database(), found.difference)
+    return render_template(
+        "secretariat/replay.html",
+        replay=found,
+        lines=replay_sentences(found),
+        entered=entered,
+        left=left,
+        moved=moved,
     )
 
 

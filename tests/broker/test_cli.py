@@ -74,6 +74,16 @@ def test_a_spreadsheet_is_not_printed_on_the_terminal(broker, posts):
     assert "--output" in answer.output
 
 
+def test_a_stored_run_is_replayed_and_compared(broker, posts):
+    broker("load", posts)
+    broker("match")
+    replayed = broker("match", "--replay", "1")
+    assert replayed.exit_code == 0, replayed.output
+    assert "byte for byte" in replayed.output
+    assert "0 enter, 0 leave, 0 move" in replayed.output
+    assert "There is no such match run." in broker("match", "--replay", "99").output
+
+
 def test_a_report_before_the_first_run_says_that_there_is_none(broker):
     answer = broker("report")
     assert answer.exit_code == 0
