@@ -4,10 +4,12 @@ import threading
 
 import pytest
 from sqlalchemy import Engine, inspect, text
+from sqlalchemy.orm import Session
 
 from models import schema
 from models.base import Base
 from models.errors import DomainError
+from tests.factories import make_agreement, sign_by_all
 
 
 def everything_in(engine: Engine) -> set[str]:
@@ -129,3 +131,19 @@ def test_every_index_and_constraint_has_a_name_of_the_pattern(database: Engine) 
         for name in names:
             assert name, table
             assert name.split("_")[0] in {"pk", "ix", "fk", "uq", "ck"}, name
+
+
+def test_agreements_keep_their_rows_on_the_way_down_to_two_parties_and_up(database: Engine) -> None:
+    with Session(database) as session:
+        sign_by_all(session, make_agreement(session))
+        session.commit()
+    tables = ("agreement", "agreement_party", "agreement_terms", "commitment")
+    schema.downgrade(database, "0002")
+    schema.upgrade(database)
+    assert schema.check(database) == []
+    with database.connect() as connection:
+        counts = [connection.scalar(text(f"SELECT COUNT(*) FROM {table}")) for table in tables]
+        assert counts == [1, 2, 1, 1]
+        kept = connection.execute(text("SELECT kind, status FROM agreement")).one()
+        assert tuple(kept) == ("cooperation", "signed")
+        assert all(connection.scalars(text("SELECT shows_money FROM agreement_party")))
