@@ -243,12 +243,23 @@ def find_organisation_pairs(
     return [
         OrganisationPair(organisations[alike.a], organisations[alike.b], alike)
         for alike in find_alike_organisations(named, scale)
-        if not _is_settled(settled, organisations[alike.a], organisations[alike.b])
+        if _may_be_one(alike, organisations[alike.a], organisations[alike.b])
+        and not _is_settled(settled, organisations[alike.a], organisations[alike.b])
     ]
 
 
+def _may_be_one(alike: AlikeOrganisations, one: Organisation, other: Organisation) -> bool:
+    """In one language a likeness of meaning says little: ministries do like things; names tell."""
+    return alike.reason != "meaning" or _first_language(one) != _first_language(other)
+
+
+def _first_language(organisation: Organisation) -> str:
+    return next(iter(organisation.names))
+
+
 def _name_vector(exchange: Exchange, session: Session, organisation: Organisation) -> Any:
-    language, name = next(iter(organisation.names.items()))
+    language = _first_language(organisation)
+    name = organisation.names[language]
     return exchange.engine.vector_of(session, name, "", language, "offer")
 
 
