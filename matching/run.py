@@ -10,8 +10,9 @@ all of them in full is told in ``bound``.
 """
 
 import os
+from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -433,30 +434,41 @@ def run_blocks(
     *,
     done: Container[int] = (),
     workers: int | None = None,
+    executor: Executor | None = None,
+    plan_there: Any = None,
 ) -> Iterator[BlockResult]:
-    """Score the blocks of a plan that are not done yet, on threads, in no particular order.
+    """Score the blocks of a plan that are not done yet, in no particular order.
 
     Parameters
     ----------
     done
         Numbers of blocks that need not be scored again.
     workers
-        Threads; by default one a processor.
+        Blocks that are scored at the same time; by default one a processor.
+    executor
+        Where: by default, threads of this process. On a Dask cluster, ``client.get_executor()``.
+    plan_there
+        What stands for the plan at the executor's, where it is not to be sent with each block: on
+        Dask, ``client.scatter(plan, broadcast=True)``.
     """
-    waiting = [block.number for block in plan.blocks if block.number not in done]
     workers = workers or os.cpu_count() or 1
-    with threadpool_limits(1), ThreadPoolExecutor(workers) as pool:
-        running: set[Future[BlockResult]] = set()
-        try:
-            while waiting or running:
-                while waiting and len(running) < 2 * workers:
-                    running.add(pool.submit(score_block, plan, waiting.pop()))
-                ready, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in ready:
-                    yield future.result()
-        finally:
-            for future in running:
-                future.cancel()
+    if executor is None:
+        with threadpool_limits(1), ThreadPoolExecutor(workers) as threads:
+            yield from run_blocks(plan, done=done, workers=workers, executor=threads)
+        return
+    shown = plan if plan_there is None else plan_there
+    waiting = deque(block.number for block in plan.blocks if block.number not in done)
+    running: set[Future[BlockResult]] = set()
+    try:
+        while waiting or running:
+            while waiting and len(running) < 2 * workers:
+                running.add(executor.submit(score_block, shown, waiting.popleft()))
+            ready, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in ready:
+                yield future.result()
+    finally:
+        for future in running:
+            future.cancel()
 
 
 def gather(plan: Plan, results: Iterable[BlockResult]) -> MatchRun:

@@ -1,6 +1,8 @@
 """The book ranks, runs and changes as a full computation on a new book would."""
 
+import multiprocessing
 import pickle
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -186,6 +188,15 @@ def test_a_run_can_be_interrupted_stored_and_resumed_elsewhere():
     assert len(told) == len(plan.blocks) - len(half)
     assert told[-1] == (len(plan.needs), len(plan.needs))
     assert told == sorted(told)
+
+
+def test_other_processes_find_the_same_as_threads():
+    book = random_book(23, 60, 60)
+    plan = book.plan(5, on=TODAY, rows=16)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        results = list(run_blocks(plan, executor=pool, workers=2))
+    assert gather(plan, results) == book.run(5, on=TODAY)
 
 
 def test_results_of_another_plan_are_refused():
