@@ -6,7 +6,6 @@ the secretariat has a queue, in which it says that two are two, or withdraws one
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -65,33 +64,32 @@ class KnownText:
 
 
 class PostTexts:
-    """Titles, vectors and facts of the live posts, kept in step with the database."""
+    """Titles, vectors and facts of the live posts, kept in step with the database.
+
+    Without a lock: two requests may read the same change twice, and neither ever waits for the
+    other while it holds the database.
+    """
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
-        self._lock = threading.Lock()
         self._known: dict[str, dict[int, KnownText]] = {"need": {}, "offer": {}}
 
     def of(self, session: Session, kind: str) -> dict[int, KnownText]:
         """The live posts of one kind, by id."""
-        with self._lock:
-            known = self._known[kind]
-            stamps: dict[int, datetime] = dict(
-                session.execute(
-                    select(Post.id, Post.updated_at).where(Post.kind == kind, Post.status.in_(LIVE))
-                ).all()
-            )
-            for gone in known.keys() - stamps.keys():
-                del known[gone]
-            changed = [
-                post_id
-                for post_id, stamp in stamps.items()
-                if post_id not in known or known[post_id].stamp != stamp
-            ]
-            for start in range(0, len(changed), 500):
-                known |= self._read(session, kind, changed[start : start + 500])
-            self._known[kind] = known
-            return dict(known)
+        stamps = session.execute(
+            select(Post.id, Post.updated_at).where(Post.kind == kind, Post.status.in_(LIVE))
+        ).all()
+        before = self._known[kind]
+        known = {
+            post_id: before[post_id]
+            for post_id, stamp in stamps
+            if post_id in before and before[post_id].stamp == stamp
+        }
+        changed = [post_id for post_id, _stamp in stamps if post_id not in known]
+        for start in range(0, len(changed), 500):
+            known |= self._read(session, kind, changed[start : start + 500])
+        self._known[kind] = known
+        return known
 
     def _read(self, session: Session, kind: str, ids: Sequence[int]) -> dict[int, KnownText]:
         reference, model = self.exchange.reference, CLASSES[kind]

@@ -6,7 +6,6 @@ and counts only when the writer ticks it.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -67,6 +66,15 @@ class Hint:
         return self.field != "sdg"
 
 
+@dataclass(frozen=True)
+class Knowledge:
+    """What was learnt, from how many posts, and when."""
+
+    suggester: Suggester
+    posts: int
+    on: date
+
+
 class Adviser:
     """Suggests codes; learns from the published posts at first use, and again when they have grown.
 
@@ -75,27 +83,24 @@ class Adviser:
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
-        self._lock = threading.Lock()
-        self._suggester: Suggester | None = None
-        self._learnt_from = 0
-        self._learnt_on: date | None = None
+        self._learnt: Knowledge | None = None
 
     def suggest(self, session: Session, draft: Draft) -> tuple[Suggestion, ...]:
         """Suggest for a text what its writer has not ticked yet."""
-        with self._lock:
-            suggester = self._up_to_date(session)
-        return suggester.suggest(draft)
+        return self._up_to_date(session).suggest(draft)
 
     def _up_to_date(self, session: Session) -> Suggester:
-        number = session.scalar(
-            select(func.count(Post.id)).where(Post.status.in_(PUBLICLY_READABLE))
-        )
-        today, number = self.exchange.today(), number or 0
-        grown = abs(number - self._learnt_from) > GROWTH * self._learnt_from
-        if self._suggester is None or grown or self._learnt_on != today:
-            self._suggester = self._learn(session)
-            self._learnt_from, self._learnt_on = number, today
-        return self._suggester
+        # Without a lock: a request that waited here would hold the database meanwhile.
+        query = select(func.count(Post.id)).where(Post.status.in_(PUBLICLY_READABLE))
+        posts, today = session.scalar(query) or 0, self.exchange.today()
+        learnt = self._learnt
+        if (
+            learnt is None
+            or learnt.on != today
+            or abs(posts - learnt.posts) > GROWTH * learnt.posts
+        ):
+            self._learnt = learnt = Knowledge(self._learn(session), posts, today)
+        return learnt.suggester
 
     def _learn(self, session: Session) -> Suggester:
         posts = list(
