@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sqlalchemy import Select, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, selectinload
 
 from broker.encoder import load_encoder
@@ -179,6 +180,7 @@ class Vectors:
         self.exchange = exchange
         self.encoder = load_encoder(exchange.settings.encoder)
         self._known: dict[tuple[str, str], Vector] = {}
+        self._unkept: dict[tuple[str, str], Vector] = {}
 
     @property
     def key(self) -> str:
@@ -192,7 +194,11 @@ class Vectors:
         role: Role,
         progress: Progress | None = None,
     ) -> list[Vector | None]:
-        """The vectors of ``texts``; those that are not known yet are made and kept.
+        """The vectors of ``texts``; those that are not known yet are made.
+
+        They are kept at once where ``session`` writes. A reader's transaction must not become a
+        writer's half-way, and nobody who holds the book may wait for the database's write lock:
+        there they are kept by the next :meth:`keep`.
 
         Returns
         -------
@@ -238,32 +244,37 @@ class Vectors:
                 bar.update(len(batch))
         if bar:
             bar.close()
+        vectors_made: dict[tuple[str, str], Vector] = {
+            (digest, role): vector for digest, vector in made.items()
+        }
+        self._known |= vectors_made
         if session.info.get("writing"):
-            self._keep(session, made, role)
+            self._store(session, vectors_made)
         else:
-            # A reader's transaction must not become a writer's half-way.
-            with self.exchange.writing() as own:
-                self._keep(own, made, role)
-        self._known |= {(digest, role): vector for digest, vector in made.items()}
+            self._unkept |= vectors_made
 
-    def _keep(self, session: Session, made: Mapping[str, Vector], role: Role) -> None:
-        stored = set(
-            session.scalars(
-                select(TextVector.digest).where(
-                    TextVector.digest.in_(list(made)),
-                    TextVector.encoder == self.key,
-                    TextVector.role == role,
-                )
-            )
+    def keep(self) -> None:
+        """Keep in the database what readers have made; to be called without any lock held."""
+        while self._unkept:
+            made, self._unkept = self._unkept, {}
+            with self.exchange.writing() as own:
+                self._store(own, made)
+
+    def _store(self, session: Session, made: Mapping[tuple[str, str], Vector]) -> None:
+        # Two processes may make the same vector at the same moment: the first one is kept.
+        insert = (
+            postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
         )
-        session.add_all(
-            TextVector(
-                digest=digest, encoder=self.key, role=role, vector=vector.astype("<f4").tobytes()
-            )
-            for digest, vector in made.items()
-            if digest not in stored
-        )
-        session.flush()
+        rows = [
+            {
+                "digest": digest,
+                "encoder": self.key,
+                "role": role,
+                "vector": vector.astype("<f4").tobytes(),
+            }
+            for (digest, role), vector in made.items()
+        ]
+        session.execute(insert(TextVector).on_conflict_do_nothing(), rows)
 
 
 @dataclass(frozen=True)
@@ -357,16 +368,24 @@ class Engine:
             before anybody else can look.
         """
         vector = self.features(session, [draft])[0] if draft is not None else None
-        with self._lock:
-            self._sync(session, progress)
-            if draft is None or vector is None:
-                yield self.book
-                return
-            self._put(draft, vector, published=True)
-            try:
-                yield self.book
-            finally:
-                self._remove(draft.id)
+        try:
+            with self._lock:
+                self._sync(session, progress)
+                if draft is None or vector is None:
+                    yield self.book
+                    return
+                self._put(draft, vector, published=True)
+                try:
+                    yield self.book
+                finally:
+                    self._remove(draft.id)
+        finally:
+            self._keep_vectors(session)
+
+    def _keep_vectors(self, session: Session) -> None:
+        # A writer holds the write lock already, and has stored its own.
+        if not session.info.get("writing"):
+            self.vectors.keep()
 
     def _sync(self, session: Session, progress: Progress | None) -> None:
         self._sync_weights(session)
@@ -483,7 +502,9 @@ def pairs_of(session: Session, pairs: Iterable[tuple[int, int]]) -> dict[int, Ne
     for start in range(0, len(ids), 500):
         chunk = sorted(ids)[start : start + 500]
         for model in (Need, Offer):
-            rows = session.scalars(select(model).where(model.id.in_(chunk)).options(*WHOLE))
+            rows: Iterable[Any] = session.scalars(
+                select(model).where(model.id.in_(chunk)).options(*WHOLE)
+            )
             found |= {post.id: post for post in rows}
     return found
 

