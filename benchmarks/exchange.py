@@ -160,20 +160,20 @@ def _counts(rng: np.random.Generator, subjects: NDArray[np.int64]) -> Any:
     own = subjects[post, (rng.random(len(post)) < 0.25).astype(int)]
     special = (own * 7919 + rng.choice(80, len(post), p=_zipf(80, 0.7)) * 104_729) % each
     word = np.where(rng.random(len(post)) < 0.5, general, special) + language[post] * each
-    ones = np.ones(len(post), np.float32)
+    ones = np.ones(len(post))
     return scipy.sparse.csr_matrix((ones, (post, word)), shape=(size, VOCABULARY))
 
 
 def _tfidf(counts: list[Any]) -> list[Any]:
     both = scipy.sparse.vstack(counts)
     seen = np.bincount(both.tocsr().indices, minlength=VOCABULARY)
-    idf = (np.log((1 + both.shape[0]) / (1 + seen)) + 1).astype(np.float32)
+    idf = np.log((1 + both.shape[0]) / (1 + seen)) + 1
     rows = []
     for found in counts:
         found = found.tocsr()
         found.data = (1 + np.log(found.data)) * idf[found.indices]
         lengths = np.sqrt(found.multiply(found).sum(axis=1)).A1
-        rows.append((scipy.sparse.diags(1 / np.maximum(lengths, 1e-9)) @ found).astype(np.float32))
+        rows.append((scipy.sparse.diags(1 / np.maximum(lengths, 1e-9)) @ found).tocsr())
     return rows
 
 
