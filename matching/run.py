@@ -37,7 +37,7 @@ from matching.taxonomy import REGIONAL, Taxonomy
 
 ROWS = 512
 """Needs of a block, at most."""
-FEW = 128
+FEW = 96
 """Needs below which a block is shared with those of other places and kinds."""
 TILE = 2048
 """Offers that are looked at together, so that a tile stays in the processor's cache."""
