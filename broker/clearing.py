@@ -431,7 +431,14 @@ def end_round(session: Session, by: User, found: ClearingRound, status: RoundSta
     _require_secretariat(by)
     before = {"status": str(found.status)}
     found.end(status)
-    record(session, by, f"round.{status}", found, before=before, after={"status": str(status)})
+    record(
+        session,
+        by,
+        "round.closed" if status == RoundStatus.CLOSED else "round.cancelled",
+        found,
+        before=before,
+        after={"status": str(status)},
+    )
 
 
 def get_proposal(session: Session, proposal_id: int, by: User) -> RoundProposal:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from broker.engine import Engine, Standing, pairs_of
@@ -276,11 +276,13 @@ def find_counterpart(session: Session, post: Need | Offer, reference: str) -> Ne
     """The published post of the other side with that reference, however it is written."""
     other = "offer" if isinstance(post, Need) else "need"
     model: type[Need | Offer] = CLASSES[other]
-    return session.scalar(
+    query: Select[Any] = (
         select(model)
         .where(model.reference == reference.strip().lower(), model.status.in_(PUBLICLY_READABLE))
         .options(*WHOLE)
     )
+    found: Need | Offer | None = session.scalar(query)
+    return found
 
 
 def excluded_offers(
