@@ -47,6 +47,14 @@ class ClearingError(ValueError):
         self.pairs = tuple(sorted({(int(need), int(offer)) for need, offer in pairs})[:NAMED])
 
 
+def solver_gave_up() -> ClearingError:
+    """Say that an exchange may well have a clearing, but none was found."""
+    return ClearingError(
+        "solver_gave_up",
+        "The solver found no clearing; fewer floors or exact demands make it easier.",
+    )
+
+
 def _named(positions: Iterable[int]) -> tuple[int, ...]:
     return tuple(int(position) for position in np.unique(np.asarray(list(positions), np.int64)))[
         :NAMED

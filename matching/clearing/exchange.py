@@ -7,14 +7,14 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 
-from matching.clearing.error import ClearingError
+from matching.clearing.error import ClearingError, solver_gave_up
 from matching.clearing.fair import fairest
 from matching.clearing.feasibility import explain
 from matching.clearing.level import read_groups
 from matching.clearing.market import Floor, Market, Pair, Sparse, read_market
 from matching.clearing.order import Floats, Indices
 from matching.clearing.price import Prices
-from matching.clearing.program import Infeasible
+from matching.clearing.program import Infeasible, Unfinished
 from matching.clearing.result import (
     POLICIES,
     Certificate,
@@ -133,6 +133,8 @@ def _clear(market: Market, policy: Policy, depth: int | None) -> Clearing:
         return _clear_stable(market, depth)
     except Infeasible:
         raise explain(market) from None
+    except (ArithmeticError, Unfinished) as problem:
+        raise solver_gave_up() from problem
 
 
 def _clear_total(market: Market, depth: int | None) -> Clearing:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from matching.clearing.level import (
+    HOLDS,
     NEAR,
     Groups,
     Ideal,
@@ -18,6 +19,7 @@ from matching.clearing.level import (
     read_groups,
     relax_above,
     with_shortfalls,
+    worst_at_its_best,
 )
 from matching.clearing.leximin import exact_leximin
 from matching.clearing.market import Market
@@ -40,8 +42,8 @@ SMALL = 600
 RESOLUTION = 1e-3
 """Levels this near the ideal are not searched for better; a share of the greatest score."""
 
-SEARCHED = 200
-"""Pairs that a search may move, beside those that the linear program splits."""
+SEARCHED = (100, 400)
+"""Pairs that searches may move, beside those that the linear program splits: few, then more."""
 
 NODES = 1
 """Nodes of a search for levels: more find little and take long."""
@@ -49,8 +51,12 @@ NODES = 1
 TOTAL_NODES = 20
 """Nodes of a search for the total."""
 
+TOTAL_SEARCHED = 200
+"""Pairs that a search for the total may move, beside those that are not where the linear program
+has them."""
+
 MOST = 500
-"""Pairs that a search for the total may move; with more of them it finds nothing in its nodes."""
+"""All pairs that a search for the total may move; with more of them it finds nothing in its nodes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,12 +106,17 @@ def fairest(market: Market, depth: int) -> Fair:
         Exact demands, required pairs and floors can't hold together.
     """
     groups = read_groups(market)
-    ideal = ideal_levels(market, groups, depth)
     base = transport(market)
-    program, relaxed, hold = relax_above(market, groups, ideal.level, ideal.core)
+    alone = bool(len(groups.served)) and len(market.group_at) == market.needs
+    guess = worst_at_its_best(market, groups) if depth == 1 and alone else None
+    if guess:
+        (ideal, program, relaxed), hold = guess, HOLDS[0]
+    else:
+        ideal = ideal_levels(market, groups, depth)
+        program, relaxed, hold = relax_above(market, groups, ideal.level, ideal.core)
     flow = _round(market, base, program, relaxed)
     if not _reaches(groups, flow, ideal.level, hold):
-        found = _search_around(market, program, program, relaxed, TOTAL_NODES)
+        found = _search_around(market, program, program, relaxed, SEARCHED[0], TOTAL_NODES)
         flow = flow if found is None else found[0]
     proven = _reaches(groups, flow, ideal.level, hold)
     if not proven:
@@ -223,14 +234,19 @@ def _search_levels(
     first = ideal.level[short > RESOLUTION].min()
     floors = np.where(ideal.level < first, ideal.level - np.maximum(short, 0.0), -np.inf)
     stage = with_shortfalls(base, groups, floors, ideal.level)
-    found = _search_around(market, stage, program, relaxed, NODES)
-    if found is not None:
-        rest = ideal.level - groups.level(found[0])
-        weigh = len(short)
-        before, after = (weigh * part.max() + np.maximum(part, 0.0).sum() for part in (short, rest))
-        if after < before:
-            flow = found[0]
+    before = _behind(short)
+    for count in SEARCHED:
+        found = _search_around(market, stage, program, relaxed, count, NODES)
+        if found is not None:
+            after = _behind(ideal.level - groups.level(found[0]))
+            if after < before:
+                flow, before = found[0], after
     return flow, False
+
+
+def _behind(short: Floats) -> float:
+    """What levels fall short of the ideal by, the greatest shortfall above all."""
+    return float(len(short) * short.max() + np.maximum(short, 0.0).sum())
 
 
 def _nearest(apart: Flags, margin: Floats, count: int) -> Flags:
@@ -248,13 +264,18 @@ def _nearest(apart: Flags, margin: Floats, count: int) -> Flags:
 
 
 def _search_around(
-    market: Market, stage: Program, program: Program, relaxed: Relaxed, nodes: int
+    market: Market,
+    stage: Program,
+    program: Program,
+    relaxed: Relaxed,
+    count: int,
+    nodes: int,
 ) -> tuple[Indices, float, float] | None:
     """Search whole places near the linear solution of a program, for those and others."""
     start = np.rint(relaxed.x).astype(np.int64)
     split = np.abs(relaxed.x - start) > FRACTION
     margin = np.abs(reduced_gains(program, relaxed.prices))
-    moved = _nearest(split, margin, int(split.sum()) + SEARCHED)
+    moved = _nearest(split, margin, int(split.sum()) + count)
     return _search(market, stage, start, moved, nodes)
 
 
@@ -303,7 +324,7 @@ def _search_total(
     """
     margin = np.abs(reduced_gains(program, relaxed.prices))
     apart = np.abs(relaxed.x - flow) > FRACTION
-    most = int(apart.sum()) + SEARCHED
+    most = int(apart.sum()) + TOTAL_SEARCHED
     keeps = bool((program.rows @ flow >= program.low - FRACTION).all())
     total = float(program.gain @ flow) if keeps else -np.inf
     bound = relaxed.value

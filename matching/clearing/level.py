@@ -236,6 +236,49 @@ def ideal_levels(market: Market, groups: Groups, depth: int) -> Ideal:
     return Ideal(level, turn, ladder.core)
 
 
+def worst_at_its_best(market: Market, groups: Groups) -> tuple[Ideal, Program, Relaxed] | None:
+    """Try in one linear program whether nothing but its own offers keeps the worst level down.
+
+    Where each need is a group of its own, the worst-served is often one that nobody can serve
+    well. The common level then weighs so much in the total that it rises as far as it can, and if
+    that is to the least of the groups' best levels, the solution has the greatest total too.
+
+    Returns
+    -------
+    What ``ideal_levels`` and ``relax_above`` would find at depth 1; None where the guess fails.
+    """
+    order = np.lexsort((-market.score, market.need))
+    need, most = market.need[order], market.most[order]
+    before = np.cumsum(most) - most
+    first = np.searchsorted(need, np.arange(market.needs))
+    start = np.append(before, 0)[np.minimum(first, len(before))]
+    places = np.clip(market.asked[need] - (before - start[need]), 0, most)
+    alone = np.empty(market.pairs, np.int64)
+    alone[order] = np.where((market.score[order] > 0) | market.exact[need], places, 0)
+    best = groups.level(alone)
+    worst = float(best.min())
+    if abs(worst) <= NEAR:
+        return None
+    program = with_floors(transport(market), groups, np.full(len(best), worst - HOLDS[0]))
+    column = np.concatenate([np.zeros(len(program.low) - len(best)), -groups.weight])
+    stage = replace(
+        program,
+        gain=np.append(program.gain / market.scale, 10.0 * groups.weight.sum()),
+        rows=sparse.hstack([program.rows, sparse.csc_array(column[:, None])], format="csc"),
+        low=np.concatenate([program.low[: -len(best)], -HOLDS[0] * groups.weight]),
+        lower=np.append(program.lower, -np.inf),
+        upper=np.append(program.upper, worst),
+    )
+    core = promising(market) if market.pairs > MANY else np.ones(market.pairs, bool)
+    solution, core = relax_growing(market, stage, core)
+    if solution.x[-1] < worst - NEAR:
+        return None
+    x = solution.x[:-1]
+    relaxed = Relaxed(x, float(program.gain @ x), solution.prices * market.scale)
+    turn = (best <= worst + NEAR).astype(np.int64)
+    return Ideal(np.full(len(best), worst), turn, core), program, relaxed
+
+
 def best_levels(market: Market, groups: Groups) -> Floats:
     """Level that each served group would reach if the others took nothing, (served,)."""
     group = market.group[market.need]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from matching.clearing.error import ClearingError
+from matching.clearing.error import ClearingError, solver_gave_up
 from matching.clearing.fair import read_prices
 from matching.clearing.level import (
     NEAR,
@@ -47,10 +47,10 @@ NODES = 500
 FINE = 1e-5
 """That search ends within this share of its bound."""
 
-LEVEL_NODES = 10
+LEVEL_NODES = 1
 """Nodes of the searches for fair grants: more find little and take long."""
 
-LEVEL_FINE = 1e-4
+LEVEL_FINE = 1e-3
 """Those searches end within this share of their bound."""
 
 UNITS = 1024
@@ -196,9 +196,12 @@ def clear_money(
         None if grant_most is None else _spread(grant_most, market.offers, "grant_most"),
         _spread(useful, market.needs, "useful"),
     )
-    if policy == "fair":
-        return _clear_fair(purse, depth or max(len(market.group_at), 1))
-    return _clear_total(purse)
+    try:
+        if policy == "fair":
+            return _clear_fair(purse, depth or max(len(market.group_at), 1))
+        return _clear_total(purse)
+    except (ArithmeticError, Infeasible) as problem:
+        raise solver_gave_up() from problem
 
 
 def _spread(amounts: ArrayLike, count: int, name: str) -> Indices:

@@ -1,10 +1,12 @@
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import sparse
 
-from matching.clearing import POLICIES, ClearingError, Floor, clear
+from matching.clearing import POLICIES, ClearingError, Floor, clear, exchange
 
 SCORES = sparse.coo_array(([90.0, 50.0, 80.0, 70.0], ([0, 0, 1, 2], [0, 1, 0, 1])), shape=(3, 2))
 
@@ -198,3 +200,24 @@ def test_scores_of_any_size_are_cleared():
 def test_an_error_names_no_more_than_a_hundred():
     scores = sparse.coo_array(np.full((30, 30), np.nan))
     assert len(_refused(scores=scores, demand=[1] * 30, capacity=[1] * 30).pairs) == 100
+
+
+def test_a_solver_that_gives_up_is_reported_as_such(monkeypatch):
+    def give_up(market):
+        raise ArithmeticError("numerical difficulties")
+
+    monkeypatch.setattr(exchange, "greatest_total", give_up)
+    assert _refused().code == "solver_gave_up"
+    assert clear(SCORES, [1, 1, 1], [2, 2], policy="stable").total == 240.0
+
+
+def test_every_code_is_documented():
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "clearing.md").read_text(encoding="utf-8")
+    codes = set()
+    for path in (root / "matching" / "clearing").glob("[a-z]*.py"):
+        text = path.read_text(encoding="utf-8")
+        codes |= set(re.findall(r'(?:ClearingError|refuse)\(\s*"([a-z_]+)"', text))
+        codes |= set(re.findall(r'^ +"([a-z]+_[a-z_]+)",$', text, re.MULTILINE))
+    assert len(codes) > 20
+    assert {code for code in codes if f"`{code}`" not in page} == set()

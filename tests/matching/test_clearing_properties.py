@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,6 +54,15 @@ def test_fair_levels_are_the_fairest_of_all_flows(exchange):
     reached = [row.level for row in fair.certificate.levels]
     assert_allclose([*reached, fair.total], best, atol=1e-3)
     assert fair.certificate.proven
+
+
+@given(exchanges(pairs=8, places=2))
+def test_at_depth_one_the_worst_served_need_is_served_as_well_as_can_be(exchange):
+    alone = replace(exchange, groups=np.arange(len(exchange.demand)))
+    best = max(alone.levels(flow).min(initial=np.inf) for flow in alone.flows())
+    fair = alone.cleared(clear, policy="fair", depth=1)
+    worst = min((row.level for row in fair.certificate.levels), default=np.inf)
+    assert_allclose(worst, best, atol=1e-3)
 
 
 @given(exchanges())
