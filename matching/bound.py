@@ -119,7 +119,7 @@ def bound_tile(
         Rows of needs, sorted by place, and of offers.
     bounds, inner
         (rows, columns) float32, written in place. Pairs that break a rule get less than
-        ``BARRED`` / 2, but for rules of single pairs and of windows.
+        ``BARRED`` / 2, but for ``bar_windows``, ``bar_own`` and pairs that are kept apart.
     """
     needs, offers = tables.needs, tables.offers
     np.matmul(needs["form"][rows], offers["form"][columns].T, out=bounds)
@@ -139,6 +139,17 @@ def bar_windows(tables: Tables, rows: slice, columns: Rows | slice, bounds: Vect
     if len(late) and len(early):
         barred = closes[early, None] < opens[late]
         bounds[np.ix_(early, late)] += np.where(barred, np.float32(BARRED), np.float32(0))
+
+
+def bar_own(tables: Tables, rows: slice, columns: Rows | slice, bounds: Vector) -> None:
+    """Bar the pairs of which one organisation has posted both sides."""
+    asking = tables.needs["organisation"][rows]
+    giving = tables.offers["organisation"][columns]
+    both = np.setdiff1d(np.intersect1d(asking, giving), [0])
+    ours, theirs = np.flatnonzero(np.isin(asking, both)), np.flatnonzero(np.isin(giving, both))
+    if len(both):
+        barred = asking[ours, None] == giving[theirs]
+        bounds[np.ix_(ours, theirs)] += np.where(barred, np.float32(BARRED), np.float32(0))
 
 
 def refine(tables: Tables, i: Rows, j: Rows, bounds: Vector, inner: Vector) -> Vector:

@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from matching.bound import (
     Tables,
     TextBound,
+    bar_own,
     bar_windows,
     bound_tile,
     find_best,
@@ -202,8 +203,7 @@ class Plan(Tables):
     kinds
         (n,) and (m,) kinds of support as bits, 0 where they are not stated.
     barred
-        (b, 2) rows of needs and offers that are kept apart (conflicts, dismissals, own
-        organisation), sorted by need.
+        (b, 2) rows of needs and offers that are kept apart (conflicts, dismissals), sorted by need.
     absent
         Ids of live needs that are not open on that day, sorted.
     best
@@ -348,7 +348,7 @@ def _order(references: Sequence[str], ids: NDArray[np.int64]) -> Rows:
 
 
 def _barred(needs: Columns, offers: Columns, apart: Iterable[tuple[int, int]]) -> Rows:
-    """Rows of pairs kept apart, with those of one organisation, sorted by need."""
+    """Rows of pairs kept apart, sorted by need."""
     need_rows = {int(number): row for row, number in enumerate(needs["id"])}
     offer_rows = {int(number): row for row, number in enumerate(offers["id"])}
     pairs = {
@@ -356,12 +356,6 @@ def _barred(needs: Columns, offers: Columns, apart: Iterable[tuple[int, int]]) -
         for need, offer in apart
         if need in need_rows and offer in offer_rows
     }
-    own: dict[int, list[int]] = {}
-    for row, organisation in enumerate(offers["organisation"].tolist()):
-        if organisation:
-            own.setdefault(organisation, []).append(row)
-    for row, organisation in enumerate(needs["organisation"].tolist()):
-        pairs.update((row, other) for other in own.get(organisation, ()))
     return np.array(sorted(pairs), np.int64).reshape(-1, 2)
 
 
@@ -385,6 +379,7 @@ def score_block(plan: Plan, number: int) -> BlockResult:
         tile = slice(start, min(start + TILE, width))
         bound_tile(plan, rows, columns[tile], bounds[:, tile], inner[:, tile])
     bar_windows(plan, rows, columns, bounds)
+    bar_own(plan, rows, columns, bounds)
     _bar_pairs(plan, block, columns, bounds)
 
     def pairs(local: Rows, column: Rows) -> tuple[Rows, Rows]:

@@ -257,6 +257,17 @@ def test_thousands_of_identical_posts_are_ranked_by_their_names():
     assert len(set(run.table.scores.tolist())) == 1
 
 
+def test_an_organisation_with_hundreds_of_posts_on_both_sides_never_serves_itself():
+    book = make_book()
+    book.put_needs([make_need(n, organisation=n % 3) for n in range(1, 301)], None)
+    book.put_offers([make_offer(n, organisation=n % 3) for n in range(1, 301)], None)
+    run = book.run(400, on=TODAY)
+    ours, theirs = run.table.need_ids % 3, run.table.offer_ids % 3
+    assert not ((ours == theirs) & (ours != 0)).any()
+    # The posts of the first are of no organisation that is known: they meet all.
+    assert len(run.table) == run.eligible_pairs == 300 * 300 - 2 * 100 * 100
+
+
 def test_pairs_that_are_kept_apart_appear_nowhere():
     book, vectors = filled(12, 20, 60)
     need = next(post for post in book.needs if book.rank_offers(post.id, on=TODAY).eligible > 3)
