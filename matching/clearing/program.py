@@ -128,6 +128,7 @@ def relax(program: Program, *, patient: bool = True) -> Relaxed:
     some = bool(above.any() or below.any())
     # The interior point may stop short where the simplex goes through; either is exact.
     methods = ("highs-ipm", "highs-ds") if len(program.gain) > MANY else ("highs-ds", "highs-ipm")
+    infeasible = False
     for method in methods if patient else methods[:1]:
         result = linprog(
             -program.gain * (SCALE / largest),
@@ -140,8 +141,9 @@ def relax(program: Program, *, patient: bool = True) -> Relaxed:
         )
         if result.status == 0:
             break
+        infeasible |= result.status == INFEASIBLE
     else:
-        if result.status == INFEASIBLE:
+        if infeasible:
             raise Infeasible
         raise ArithmeticError(f"HiGHS gave up: {result.message}")
     prices = np.zeros(len(program.low))

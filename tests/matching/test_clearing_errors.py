@@ -1,12 +1,13 @@
 import math
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy import sparse
 
-from matching.clearing import POLICIES, ClearingError, Floor, clear, exchange
+from matching.clearing import POLICIES, ClearingError, Floor, clear, exchange, program
 
 SCORES = sparse.coo_array(([90.0, 50.0, 80.0, 70.0], ([0, 0, 1, 2], [0, 1, 0, 1])), shape=(3, 2))
 
@@ -209,6 +210,18 @@ def test_a_solver_that_gives_up_is_reported_as_such(monkeypatch):
     monkeypatch.setattr(exchange, "greatest_total", give_up)
     assert _refused().code == "solver_gave_up"
     assert clear(SCORES, [1, 1, 1], [2, 2], policy="stable").total == 240.0
+
+
+def test_one_method_that_finds_no_solution_is_believed_when_the_other_gives_up(monkeypatch):
+    answers = iter([2, 4])
+
+    def linprog(*arguments, **options):
+        return SimpleNamespace(status=next(answers), message="")
+
+    monkeypatch.setattr(program, "linprog", linprog)
+    one = np.ones(1)
+    with pytest.raises(program.Infeasible):
+        program.relax(program.Program(one, sparse.csr_array([[1.0]]), one, one, one, one))
 
 
 def test_every_code_is_documented():
