@@ -86,9 +86,10 @@ $(VENV)/runtime.stamp: requirements/runtime.txt requirements/build.txt | $(VENV)
 	@touch $@
 
 # The development lock holds the runtime one whole, in the same versions.
-$(VENV)/dev.stamp: requirements/dev.txt | $(VENV)/pyvenv.cfg
+$(VENV)/dev.stamp: requirements/dev.txt requirements/iati.txt | $(VENV)/pyvenv.cfg
 	@echo "Installing the dependencies, with those for development: some 500 MB, once"
 	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) install --require-hashes --no-deps -r requirements/iati.txt
 	@touch $@ $(VENV)/runtime.stamp
 
 $(VENV)/product.stamp: pyproject.toml hatch_build.py | $(VENV)/runtime.stamp
@@ -121,3 +122,4 @@ lock: $(VENV)/dev.stamp ## Pin the newest versions that pyproject.toml allows, w
 	$(LOCK) -c requirements/dev.txt pyproject.toml -o requirements/runtime.txt
 	$(LOCK) -c requirements/dev.txt pyproject.toml --all-extras -o requirements/server.txt
 	$(LOCK) -c requirements/dev.txt --group build -o requirements/build.txt
+	$(LOCK) --no-deps --group iati -o requirements/iati.txt
