@@ -72,6 +72,8 @@ ACTION_NAMES = {
     "pool.consented": _l("consented to a pool of needs"),
     "pool.refused": _l("refused a pool of needs"),
     "run.finished": _l("ran matching"),
+    "job.started": _l("started a job"),
+    "job.stopped": _l("stopped a job"),
     "weights.adopted": _l("put other weights in force"),
     "duplicate.dismissed": _l("said that two that look alike are two"),
 }
@@ -89,6 +91,7 @@ ENTITY_NAMES = {
     "roundproposal": _l("Proposal of a round"),
     "needpool": _l("Pool of needs"),
     "weightset": _l("Weights"),
+    "job": _l("Job"),
 }
 """Entity of an event → its name."""
 

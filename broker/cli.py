@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import signal
+import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from flask import Flask
-from flask_babel import Babel, force_locale
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from tqdm import tqdm
@@ -22,9 +25,10 @@ from broker.demonstration import kept_password, load_exchange
 from broker.exchange import Exchange
 from broker.fixture_files import FixtureError
 from broker.messages import field_problems, sentence
-from broker.paths import FIXTURES, TRANSLATIONS
+from broker.paths import FIXTURES
 from broker.reference_data import load_reference_data
 from broker.settings import Settings
+from broker.speech import speaking
 from models import LANGUAGES, DomainError, InvalidInput, Need, Role, schema
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -85,9 +89,7 @@ class _Speaking(click.Group):
     """A group whose commands speak the language that ``--language`` names."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        app = Flask("broker")
-        Babel(app, default_translation_directories=str(TRANSLATIONS), default_locale="en")
-        with app.app_context(), force_locale(ctx.params.get("language") or "en"):
+        with speaking(ctx.params.get("language") or "en"):
             return super().invoke(ctx)
 
 
@@ -171,9 +173,13 @@ def _serve(exchange: Exchange, host: str | None = None, port: int | None = None)
 
     settings = exchange.settings
     address = f"{host or settings.host}:{port or settings.port}"
+    workers: list[subprocess.Popen[bytes]] = []
 
     class Server(BaseApplication):
         def load_config(self) -> None:
+            if settings.jobs:
+                self.cfg.set("when_ready", lambda _server: workers.append(_start_worker()))
+                self.cfg.set("on_exit", lambda _server: [worker.terminate() for worker in workers])
             self.cfg.set("bind", address)
             self.cfg.set("workers", settings.workers)
             self.cfg.set("threads", settings.threads)
@@ -188,6 +194,74 @@ def _serve(exchange: Exchange, host: str | None = None, port: int | None = None)
     exchange.database.dispose()
     click.echo(f"Serving on http://{address} – stop with Ctrl-C.")
     Server().run()
+
+
+def _start_worker() -> subprocess.Popen[bytes]:
+    """A worker beside the server: a process of its own, so that long work slows down no page."""
+    return subprocess.Popen(  # noqa: S603 - our own program, no word of it from outside
+        [sys.executable, "-m", "broker", "work", "--beside", str(os.getpid())]
+    )
+
+
+@main.command()
+@click.option("--once", is_flag=True, help="Do what waits, run the routines that are due, and end.")
+@click.option("--threads", type=int, default=1, show_default=True, help="Jobs done at once.")
+@click.option("--beside", type=int, hidden=True, help="Process without which this one ends.")
+@_told
+def work(once: bool, threads: int, beside: int | None) -> None:
+    """Do jobs and routines until stopped; `broker serve` starts one of these by itself."""
+    from broker import jobs
+
+    exchange = _up_to_date()
+    if once:
+        count = jobs.do_waiting_jobs(exchange)
+        names = jobs.run_routines(exchange)
+        click.echo(f"{count} jobs done. Routines: {', '.join(names) or 'none was due'}.")
+        return
+    if beside is not None:
+        threading.Thread(target=_end_with, args=(beside,), daemon=True).start()
+    jobs.work(exchange, threads)
+
+
+def _end_with(process: int) -> None:
+    """End this process as soon as the one that started it is gone, even when that was killed."""
+    while os.getppid() == process:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@main.group()
+def routines() -> None:
+    """Look after what the clock does."""
+
+
+@routines.command("list")
+@_told
+def list_routines() -> None:
+    """Show every routine, how often it runs and when it last ran."""
+    from broker import jobs
+    from models import RoutineTurn
+
+    exchange = _up_to_date()
+    jobs.learn_kinds()
+    with exchange.reading() as session:
+        for name, routine in sorted(jobs.ROUTINES.items()):
+            turn = session.get(RoutineTurn, name)
+            last = turn.finished_at if turn else None
+            when = f"last ran {last:%Y-%m-%d %H:%M} UTC" if last else "never ran"
+            problem = f"; {turn.problem}" if turn and turn.problem else ""
+            click.echo(f"{name:<28} every {routine.every}; {when}{problem}")
+
+
+@routines.command("run")
+@click.argument("name", required=False)
+@_told
+def run_routines(name: str | None) -> None:
+    """Run the routine NAME now, or all that are due."""
+    from broker import jobs
+
+    ran = jobs.run_routines(_up_to_date(), only=name)
+    click.echo(f"Ran: {', '.join(ran) or 'none was due'}.")
 
 
 @main.group()

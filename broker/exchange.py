@@ -17,6 +17,7 @@ from models.database import begin_writing, connect
 if TYPE_CHECKING:
     from broker.duplicates import PostTexts
     from broker.engine import Engine
+    from broker.jobs import Queue
     from broker.suggestions import Adviser
 
 
@@ -32,7 +33,8 @@ class Exchange:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.database = connect(settings.database_url)
-        self.sessions = sessionmaker(self.database, expire_on_commit=False)
+        # A use case that starts a job finds the queue through its session.
+        self.sessions = sessionmaker(self.database, expire_on_commit=False, info={"exchange": self})
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -76,6 +78,13 @@ class Exchange:
         from broker.duplicates import PostTexts
 
         return PostTexts(self)
+
+    @cached_property
+    def queue(self) -> Queue:
+        """Where jobs wait for a worker."""
+        from broker.jobs import make_queue
+
+        return make_queue(self)
 
     def forget(self) -> None:
         """Read reference data and posts afresh: they were loaded from outside."""

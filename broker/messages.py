@@ -63,6 +63,13 @@ SENTENCES = {
     "email_taken": _l("An account with the address %(email)s exists already."),
     "own_role": _l("You cannot take your own role or account away. Ask a colleague of the secretariat."),
     "last_secretariat": _l("This is the only account of the secretariat; open another one first."),
+    # Jobs
+    "job_transition": _l("This job is “%(now)s” and cannot become “%(then)s”. Reload the page to see its present state."),
+    "no_such_job": _l("There is no such job, or it is not yours to see."),
+    "job_has_ended": _l("This job has ended already, so there is nothing to stop."),
+    "job_failed": _l("Something unexpected went wrong, and nothing of this job was kept. Start it again; if it fails once more, write to the secretariat."),
+    "job_interrupted": _l("The work was interrupted several times and was given up. Start it again; if it fails once more, write to the secretariat."),
+    "no_such_routine": _l("There is no routine “%(name)s”. There are: %(known)s."),
     # Clearing
     "round_ended": _l("The round “%(name)s” has ended and can no longer change. Open a new one."),
     "round_not_cleared": _l("The round “%(name)s” has not been cleared yet, so there is nothing to send. Clear it first."),

@@ -6,6 +6,7 @@ import hashlib
 import time
 from typing import Any
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -13,6 +14,7 @@ from broker.audit import record
 from broker.engine import Progress
 from broker.exchange import Exchange
 from broker.explanations import reason_of
+from broker.jobs import Bars, Work, job
 from broker.posts import expire_posts
 from matching import complete
 from models import MatchRun, NotAllowed, NotFound, RunPair, User, utc_now
@@ -120,6 +122,15 @@ def run_matching(
     run.finished_at = utc_now()
     record(session, by, "run.finished", run, after={"matches": run.matches, "needs": run.needs})
     return run
+
+
+@job("match_run", name=_l("Match run"), page="secretariat.run")
+def match_in_background(exchange: Exchange, work: Work, *, by_id: int) -> dict[str, Any]:
+    """A match run as a job; its result leads to the run's page."""
+    with exchange.writing() as session:
+        by = session.get_one(User, by_id)
+        run = run_matching(exchange, session, by, progress=Bars(work))
+        return {"page": {"run_id": run.id}}
 
 
 def newest_run(session: Session) -> MatchRun:

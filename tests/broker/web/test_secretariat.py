@@ -16,6 +16,7 @@ from werkzeug.datastructures import MultiDict
 from broker.accounts import sign_in as check_password
 from broker.demonstration import load_exchange
 from broker.exchange import Exchange
+from broker.jobs import do_waiting_jobs
 from broker.paths import FIXTURES
 from broker.posts import edit_post, find_posts
 from broker.reports import count
@@ -453,7 +454,13 @@ def test_the_secretariat_runs_matching_from_a_button(exchange, office):
         post_need(session)
         post_offer(session)
     answer = office.post("/secretariat/runs", follow_redirects=True)
-    assert "It found 1 matches." in _text(answer)
+    assert "waiting for its turn" in _text(answer)
+    assert answer.headers["Refresh"]
+    do_waiting_jobs(exchange)
+    done = office.get(answer.request.path)
+    assert "Refresh" not in done.headers
+    [address] = re.findall(r'href="(/secretariat/runs/\d+)"', done.get_data(as_text=True))
+    assert "1 of them are matches" in _text(office.get(address))
     with exchange.reading() as session:
         run = session.scalars(select(MatchRun)).one()
         assert (run.matches, run.by.role) == (1, Role.SECRETARIAT)
