@@ -24,6 +24,7 @@ from models.agreement import (
     Milestone,
 )
 from models.api_token import SCOPES, ApiToken, KeptAnswer
+from models.api_token import SCOPES, ApiToken, KeptAnswer
 from models.audit import AuditEvent
 from models.base import LANGUAGES, Base, localised, utc_now
 from models.clearing import (
@@ -85,6 +86,7 @@ from models.report import Bulletin, NearestOffer
 from models.reminder import Reminder, ReminderKind
 from models.user import MODERATORS, NEED_POSTERS, OFFER_POSTERS, Role, User
 from models.webhook import DeliveryStatus, Webhook, WebhookDelivery
+from models.webhook import DeliveryStatus, Webhook, WebhookDelivery
 
 __all__ = [
     "AGREEMENT_LIFE",
@@ -112,6 +114,7 @@ __all__ = [
     "ROUND_LIFE",
     "SCHEMES",
     "SCOPES",
+    "SCOPES",
     "UNFINISHED",
     "Agreement",
     "AgreementKind",
@@ -119,6 +122,7 @@ __all__ = [
     "AgreementRating",
     "AgreementStatus",
     "AgreementTerms",
+    "ApiToken",
     "ApiToken",
     "AuditEvent",
     "Base",
@@ -129,6 +133,7 @@ __all__ = [
     "Conflict",
     "Country",
     "Currency",
+    "DeliveryStatus",
     "DeliveryStatus",
     "Dismissal",
     "Document",
@@ -144,6 +149,7 @@ __all__ = [
     "KeptAnswer",
     "Letter",
     "MailChoice",
+    "KeptAnswer",
     "Match",
     "MatchRun",
     "MatchStatus",
@@ -179,6 +185,8 @@ __all__ = [
     "Term",
     "TextVector",
     "User",
+    "Webhook",
+    "WebhookDelivery",
     "Webhook",
     "WebhookDelivery",
     "WeightSet",
