@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -462,7 +462,16 @@ def _status(post: Post) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class PostFilter:
-    """What a list of posts is narrowed to; every field is a parameter of the page's address."""
+    """What a list of posts is narrowed to; every field is a parameter of the page's address.
+
+    Attributes
+    ----------
+    without : tuple of str
+        Facets of which the post states no code: ``"theme"``, ``"ilac_area"``, ``"support_kind"``,
+        ``"subregion"``.
+    since : date, optional
+        The first day of publication.
+    """
 
     kind: str
     text: str = ""
@@ -472,6 +481,10 @@ class PostFilter:
     subregions: tuple[str, ...] = ()
     countries: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
+    programmes: tuple[str, ...] = ()
+    mandates: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    since: date | None = None
     organisation: str = ""
     open_only: bool = False
     statuses: frozenset[PostStatus] = field(default_factory=lambda: frozenset(PUBLICLY_READABLE))
@@ -507,9 +520,19 @@ def _passing(filters: PostFilter, wanted: Any) -> Select[Any]:
                 select(Organisation.id).where(Organisation.code == filters.organisation)
             )
         )
-    for facet, wanted in (("theme", filters.themes), ("ilac_area", filters.ilac_areas)):
+    for facet, wanted in (
+        ("theme", filters.themes),
+        ("ilac_area", filters.ilac_areas),
+        ("programme", filters.programmes),
+        ("mandate", filters.mandates),
+    ):
         if wanted:
             query = query.where(model.id.in_(_having(facet, wanted)))
+    for facet in filters.without:
+        query = query.where(_states_none(filters.kind, facet))
+    if filters.since:
+        begins = datetime.combine(filters.since, time.min, UTC)
+        query = query.where(model.published_at >= begins)
     if filters.support_kinds:
         query = query.where(
             model.id.in_(select(Support.post_id).where(Support.kind.in_(filters.support_kinds)))
@@ -555,6 +578,8 @@ def count_choices(session: Session, filters: PostFilter) -> dict[str, dict[str, 
     queries: dict[str, Any] = {
         "themes": facet("theme", "themes"),
         "ilac_areas": facet("ilac_area", "ilac_areas"),
+        "programmes": facet("programme", "programmes"),
+        "mandates": facet("mandate", "mandates"),
         "support_kinds": select(Support.kind, func.count(Support.post_id.distinct()))
         .where(Support.post_id.in_(passing("support_kinds")))
         .group_by(Support.kind),
@@ -613,6 +638,24 @@ def _places(kind: str, passing: Select[Any]) -> dict[str, Any]:
         )
         .group_by(PostFacet.code),
     }
+
+
+def _states_none(kind: str, facet: str) -> ColumnElement[bool]:
+    """The post carries no code of the facet; of places, none that lies in a subregion."""
+    model = CLASSES[kind]
+    if facet == "support_kind":
+        return model.id.not_in(select(Support.post_id))
+    if facet != "subregion":
+        return model.id.not_in(select(PostFacet.post_id).where(PostFacet.facet == facet))
+    in_region = select(Country.code).where(Country.subregion.is_not(None))
+    if kind == "need":
+        elsewhere = or_(Need.country_code.is_(None), Need.country_code.not_in(in_region))
+        return and_(Need.subregion.is_(None), elsewhere)
+    served = or_(
+        PostFacet.facet == "serves_subregion",
+        and_(PostFacet.facet == "serves_country", PostFacet.code.in_(in_region)),
+    )
+    return Offer.id.not_in(select(PostFacet.post_id).where(served))
 
 
 def _having(facet: str, wanted: tuple[str, ...]) -> Select[int]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
+from babel.dates import format_date
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.datastructures import MultiDict
 
 from broker.posts import SORTS, PostFilter
 from broker.reference import Reference
+from broker.supply_demand import FACETS
 
 PARAMETERS = {
     "theme": ("themes", "theme"),
@@ -19,6 +22,8 @@ PARAMETERS = {
     "subregion": ("subregions", "subregion"),
     "country": ("countries", "region_country"),
     "ilac_area": ("ilac_areas", "ilac_area"),
+    "programme": ("programmes", "programme"),
+    "mandate": ("mandates", "mandate"),
     "language": ("languages", "language"),
 }
 """Parameter of the address → field of :class:`PostFilter`, and taxonomy of its codes."""
@@ -83,10 +88,24 @@ def read_filters(kind: str, args: MultiDict[str, str]) -> PostFilter:
         kind,
         text=" ".join(_printable(args.get("q", ""))[:200].split()),
         organisation=_code(args.get("organisation", "")),
+        without=tuple(facet for facet in FACETS if facet in args.getlist("without")),
+        since=_day(args.get("since", "")),
         open_only=args.get("open") == "1",
         sort=sort if sort in SORTS else "newest",
         **codes,
     )
+
+
+def _day(value: str) -> date | None:
+    """A day as the address writes it; what is no day is left out."""
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        return None
+
+
+def _day_in(value: date, language: str) -> str:
+    return format_date(value, "medium", locale=language)
 
 
 def _code(value: str) -> str:
@@ -125,6 +144,8 @@ def group_title(parameter: str, kind: str) -> str:
         "subregion": _("Subregion") if kind == "need" else _("Serves the subregion"),
         "country": _("Country") if kind == "need" else _("Serves the country"),
         "ilac_area": _("ILAC priority area"),
+        "programme": _("Programme"),
+        "mandate": _("Mandate"),
         "language": _("Written in"),
     }[parameter]
 
@@ -145,6 +166,13 @@ def chips(
     ]
     if filters.organisation:
         found.append(Chip("organisation", filters.organisation, _("Organisation"), organisation))
+    found += [
+        Chip("without", facet, _("Not stated"), group_title(facet, filters.kind))
+        for facet in filters.without
+    ]
+    if filters.since:
+        since = filters.since.isoformat()
+        found.append(Chip("since", since, _("Published since"), _day_in(filters.since, language)))
     if filters.open_only:
         found.append(Chip("open", "1", _("Status"), _("open now")))
     if filters.text:
