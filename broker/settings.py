@@ -51,6 +51,24 @@ class Settings:
         How often one address may try to sign in, in Flask-Limiter's words.
     max_upload : int
         Largest request body, in bytes.
+    address : str
+        Where readers find the exchange, e.g. ``https://exchange.example``, for the links in
+        e-mails; empty means host and port.
+    mail_server, mail_port : str, int
+        SMTP server for e-mails; without one they are written to the folder ``mail`` in ``home``.
+    mail_security : str
+        ``"starttls"``, ``"tls"`` (from the first byte) or ``"none"``.
+    mail_user, mail_password : str
+        With what to sign in at the mail server; empty means without.
+    mail_from : str
+        Address from which e-mails come.
+    mail_hour : int
+        Hour (UTC) at which daily and weekly e-mails go out.
+    reminder_days, escalation_days : int
+        After how many days without an answer those who are asked are reminded, and after how many
+        the coordinator and the secretariat are told.
+    milestone_days, expiry_days : int
+        How many days before a milestone is due, and before a post expires, people are told.
     """
 
     home: Path = Path("instance")
@@ -69,6 +87,18 @@ class Settings:
     matches_per_need: int = 20
     sign_in_limit: str = "10 per minute"
     max_upload: int = 2 * 1024 * 1024
+    address: str = ""
+    mail_server: str = ""
+    mail_port: int = 587
+    mail_security: str = "starttls"
+    mail_user: str = ""
+    mail_password: str = ""
+    mail_from: str = "broker@exchange.example"
+    mail_hour: int = 6
+    reminder_days: int = 14
+    escalation_days: int = 60
+    milestone_days: int = 14
+    expiry_days: int = 21
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -92,6 +122,12 @@ class Settings:
             except ValueError as error:
                 raise DomainError("bad_setting", name=name, value=text) from error
         return cls(**values)  # type: ignore[arg-type]
+
+    @property
+    def site(self) -> str:
+        """The address of the exchange without a slash at its end."""
+        plain = f"{'https' if self.https else 'http'}://{self.host}:{self.port}"
+        return (self.address or plain).rstrip("/")
 
     def completed(self) -> Settings:
         """The same settings with folder, database and session key filled in.
