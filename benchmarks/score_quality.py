@@ -7,18 +7,14 @@ each alone; then tells how often pairs of each height of score hold which grade.
 """
 
 import argparse
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from broker import labelled
-from broker.engine import taxonomy_of
+from broker.labelled import ON, read_folder
 from broker.paths import FIXTURES
-from broker.reference_data import read_reference
-from broker.settings import Settings
 from matching import COMPONENTS, Bands, Weights, why_not
 from matching.evaluation import evaluate
 
@@ -56,21 +52,18 @@ class Labelled:
 
 def read(folder: Path) -> Labelled:
     """Compare all needs of a folder with all its offers."""
-    reference = read_reference(FIXTURES / "reference")
-    needs = labelled._rows(folder, "needs.jsonl")
-    offers = labelled._rows(folder, "offers.jsonl")
-    taxonomy = taxonomy_of(reference)
-    encoder = Settings.from_environment().encoder
-    book = labelled._book(needs, offers, reference, taxonomy, encoder, Counter())
+    read_in = read_folder(folder)
+    book, grades = read_in.book, read_in.grades
     pairs = [(need.id, offer.id) for need in book.needs for offer in book.offers]
     found = book.component_similarities(pairs)
-    similarities = np.zeros((len(COMPONENTS), len(needs), len(offers)))
-    eligible = np.zeros((len(needs), len(offers)), bool)
+    similarities = np.zeros((len(COMPONENTS), *grades.shape))
+    eligible = np.zeros(grades.shape, bool)
     for (need, offer), alike in zip(pairs, found, strict=True):
         similarities[:, need, offer] = [alike[name] for name in COMPONENTS]
-        broken = why_not(book.need(need), book.offer(offer), taxonomy, on=labelled.ON)
-        eligible[need, offer] = not broken
-    return Labelled(similarities, eligible, labelled._grades(folder, needs, offers))
+        eligible[need, offer] = not why_not(
+            book.need(need), book.offer(offer), read_in.taxonomy, on=ON
+        )
+    return Labelled(similarities, eligible, grades)
 
 
 def show_components(found: Labelled) -> None:

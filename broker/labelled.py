@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,47 @@ ON = date(2027, 1, 1)
 """The day of every evaluation: dates in labelled folders are fixed, and so is the answer."""
 
 Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class LabelledFolder:
+    """A labelled folder, read and put into the engine.
+
+    Attributes
+    ----------
+    book : Book
+        Its posts; a post's id is its line's number in its file, from 0.
+    taxonomy : Taxonomy
+        By which the book judges.
+    grades : numpy.ndarray
+        int64 (needs, offers); 0 where nothing is said.
+    ignored : list of str
+        Codes and keys that the exchange does not know, with how often they occur.
+    """
+
+    book: Book
+    taxonomy: Taxonomy
+    grades: np.ndarray
+    ignored: list[str]
+
+
+def read_folder(folder: Path, settings: Settings | None = None) -> LabelledFolder:
+    """Read ``needs.jsonl``, ``offers.jsonl`` and ``qrels.tsv`` of a folder.
+
+    Raises
+    ------
+    DomainError
+        If a file is missing or a line cannot be read; names file and line.
+    """
+    settings = settings or Settings.from_environment()
+    reference = read_reference(FIXTURES / "reference")
+    ignored: Counter[str] = Counter()
+    needs, offers = _rows(folder, "needs.jsonl"), _rows(folder, "offers.jsonl")
+    grades = _grades(folder, needs, offers)
+    taxonomy = taxonomy_of(reference)
+    book = _book(needs, offers, reference, taxonomy, settings.encoder, ignored)
+    notes = [f"{what} (×{count})" for what, count in sorted(ignored.items())]
+    return LabelledFolder(book, taxonomy, grades, notes)
 
 
 def evaluate_folder(
@@ -52,32 +94,25 @@ def evaluate_folder(
     DomainError
         If a file is missing or a line cannot be read; names file and line.
     """
-    settings = settings or Settings.from_environment()
-    reference = read_reference(FIXTURES / "reference")
-    ignored: Counter[str] = Counter()
-    needs, offers = _rows(folder, "needs.jsonl"), _rows(folder, "offers.jsonl")
-    taxonomy = taxonomy_of(reference)
-    book = _book(needs, offers, reference, taxonomy, settings.encoder, ignored)
-    scores = np.full((len(needs), len(offers)), -np.inf)
-    for number in range(len(needs)):
+    found = read_folder(folder, settings)
+    needs, offers = found.grades.shape
+    scores = np.full((needs, offers), -np.inf)
+    for number in range(needs):
         # Every offer is ranked; those that break a rule come after all others.
-        ranking = book.rank_offers(number, len(offers), on=ON, all_pairs=True)
-        for place, found in enumerate(ranking):
-            scores[number, found.offer_id] = (
-                found.micro_points / MICRO if found.eligible else -1.0 - place
+        ranking = found.book.rank_offers(number, offers, on=ON, all_pairs=True)
+        for place, offer in enumerate(ranking):
+            scores[number, offer.offer_id] = (
+                offer.micro_points / MICRO if offer.eligible else -1.0 - place
             )
-    grades = _grades(folder, needs, offers)
-    result = evaluate(scores, grades)
-    return (
-        {
-            "ndcg@10": result.ndcg_at_10,
-            "recall@10": result.recall_at_10,
-            "mrr": result.mrr,
-            "needs": result.needs,
-            "offers": result.offers,
-        },
-        [f"{what} (×{count})" for what, count in sorted(ignored.items())],
-    )
+    result = evaluate(scores, found.grades)
+    measures: dict[str, float | int] = {
+        "ndcg@10": result.ndcg_at_10,
+        "recall@10": result.recall_at_10,
+        "mrr": result.mrr,
+        "needs": result.needs,
+        "offers": result.offers,
+    }
+    return measures, found.ignored
 
 
 def _wrong(folder: Path, problem: str) -> DomainError:
