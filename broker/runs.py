@@ -11,10 +11,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from broker.audit import record
-from broker.engine import Progress
+from broker.engine import Progress, encode_now
 from broker.exchange import Exchange
 from broker.explanations import reason_of
 from broker.jobs import Bars, Work, job
+from broker.nearness import keep_nearest
 from broker.posts import expire_posts
 from matching import complete
 from models import MatchRun, NotAllowed, NotFound, RunPair, User, utc_now
@@ -70,6 +71,7 @@ def run_matching(
     on = exchange.today()
     expire_posts(session, today=on)
     session.flush()
+    encode_now(exchange, session, progress)
     engine = exchange.engine
     with engine.open(session, progress) as book:
         # The plan is a picture of the book: readers need not wait while it is worked through.
@@ -118,6 +120,7 @@ def run_matching(
                 reason=reason_of(book.explain(need_id, offer_id, on=on)),
             )
         )
+    keep_nearest(session, run, book, result, on=on)
     run.seconds = time.perf_counter() - clock
     run.finished_at = utc_now()
     record(session, by, "run.finished", run, after={"matches": run.matches, "needs": run.needs})
