@@ -12,7 +12,7 @@ from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from broker.posts import SEALED
-from models import AuditEvent, Need, NotAllowed, User
+from models import AuditEvent, Need, NotAllowed, Offer, User
 
 ACTION_NAMES = {
     "post.loaded": _l("loaded a post from a file"),
@@ -21,6 +21,9 @@ ACTION_NAMES = {
     "post.submitted": _l("submitted a post for review"),
     "post.published": _l("published a post"),
     "post.published_unreviewed": _l("published a post of a trusted organisation"),
+    "post.sent_for_endorsement": _l("sent a need for endorsement"),
+    "post.endorsed": _l("endorsed a need"),
+    "post.endorsement_declined": _l("returned a need instead of endorsing it"),
     "post.returned": _l("returned a post with a comment"),
     "post.withdrawn": _l("withdrew a post"),
     "post.reopened": _l("made a post a draft again"),
@@ -49,6 +52,18 @@ ACTION_NAMES = {
     "agreement.document_opened": _l("opened or closed a document to the public"),
     "agreement.milestone": _l("reached a milestone"),
     "agreement.indicator": _l("reported an indicator"),
+    "pairing.suggested": _l("suggested a pairing"),
+    "invitation.sent": _l("invited an organisation to a pilot"),
+    "invitation.accepted": _l("accepted an invitation to a pilot"),
+    "invitation.declined": _l("declined an invitation to a pilot"),
+    "conflict.declared": _l("declared a conflict of interest"),
+    "conflict.lifted": _l("lifted a conflict of interest"),
+    "task_force.activity_added": _l("added an activity of a task force"),
+    "task_force.activity_removed": _l("took an activity off a task force"),
+    "task_force.meeting_added": _l("added a meeting of a task force"),
+    "task_force.meeting_changed": _l("changed a meeting of a task force"),
+    "task_force.meeting_removed": _l("took a meeting off a task force"),
+    "user.delegated": _l("invited a colleague to write needs"),
     "user.created": _l("opened an account"),
     "user.role_granted": _l("granted a role"),
     "user.opened": _l("opened a closed account again"),
@@ -86,6 +101,9 @@ ENTITY_NAMES = {
     "agreement": _l("Agreement"),
     "user": _l("Account"),
     "organisation": _l("Organisation"),
+    "pairing": _l("Suggested pairing"),
+    "pilotinvitation": _l("Invitation to a pilot"),
+    "conflictofinterest": _l("Conflict of interest"),
     "matchrun": _l("Match run"),
     "clearinground": _l("Clearing round"),
     "roundproposal": _l("Proposal of a round"),
@@ -149,19 +167,25 @@ def find_events(filters: EventFilter, by: User) -> Select[AuditEvent]:
 def changes_of(session: Session, events: Iterable[AuditEvent]) -> dict[int, list[Change]]:
     """What each event changed, by its number; amounts of needs that seal them stay hidden."""
     events = list(events)
-    ids = {event.entity_id for event in events if event.entity == "need"}
-    sealed = set(session.scalars(select(Need.id).where(Need.id.in_(ids), Need.money_sealed)))
+    ids = {event.entity_id for event in events if event.entity in SEALED}
+    sealed = {
+        post_id
+        for model in (Need, Offer)
+        for post_id in session.scalars(
+            select(model.id).where(model.id.in_(ids), model.money_sealed)
+        )
+    }
     return {event.id: _changes(event, event.entity_id in sealed) for event in events}
 
 
 def _changes(event: AuditEvent, sealed: bool) -> list[Change]:
-    if event.entity == "need":
+    if event.entity in SEALED:
         sealed = sealed or any(state.get("money_sealed") for state in (event.before, event.after))
     else:
         sealed = False
     return [
         Change(name, None, None, hidden=True)
-        if sealed and name in SEALED
+        if sealed and name in SEALED[event.entity]
         else Change(name, _as_text(event.before, name), _as_text(event.after, name))
         for name in dict.fromkeys((*event.before, *event.after))
     ]

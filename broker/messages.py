@@ -11,6 +11,7 @@ from typing import Any
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 
+from broker.explanations import RULE_NAMES
 from models.errors import DomainError, InvalidInput
 
 SENTENCES = {
@@ -23,6 +24,14 @@ SENTENCES = {
     # Permissions
     "edit_post": _l("Only the organisation that posted this may change it."),
     "post_kind": _l("Your role does not post this. Governments post needs and offers; providers and task forces post offers."),
+    "endorse_post": _l("Only a focal point of the organisation that posts may endorse this need."),
+    "conflict_of_interest": _l("You have a conflict of interest with %(subject)s, so you cannot decide on this. Ask a colleague to do it."),
+    "lift_own_conflict": _l("You cannot lift a conflict of interest that you declared yourself. Ask a colleague of the secretariat."),
+    "suggest_pairing": _l("Only task forces, the secretariat, and coordinators for needs of their subregion may suggest a pairing."),
+    "look_for_partners": _l("Only the task force itself, the secretariat and the coordinators may look for pilot partners here."),
+    "edit_task_force": _l("Only the officers of this task force may change its page."),
+    "answer_invitation": _l("Only the invited organisation may answer this invitation."),
+    "invite_delegate": _l("Only a focal point may invite colleagues to write needs of her country."),
     "moderate_post": _l("Only the secretariat, or the coordinator of that subregion, may review this post, and never one of their own organisation."),
     "see_post": _l("This post is not public yet. Sign in as its organisation to read it."),
     "see_balance": _l("Only the organisation that posted this and its moderators may read its balance."),
@@ -64,6 +73,13 @@ SENTENCES = {
     "own_role": _l("You cannot take your own role or account away. Ask a colleague of the secretariat."),
     "last_secretariat": _l("This is the only account of the secretariat; open another one first."),
     # Jobs
+    "conflict_lifted": _l("This conflict of interest was lifted already."),
+    "conflict_declared": _l("You have declared this conflict of interest already."),
+    "pairing_exists": _l("Somebody has suggested this pairing already. Look at the match for the reason."),
+    "pairing_not_eligible": _l("This offer cannot serve this need: %(rules)s. A person’s suggestion does not change that."),
+    "invitation_exists": _l("%(organisation)s has been invited to a pilot on this theme already."),
+    "invitation_answered": _l("This invitation has been answered already."),
+    "offer_used_up": _l("All places or all the money of the offer %(reference)s are committed by agreements, so nothing is left for another one."),
     "job_transition": _l("This job is “%(now)s” and cannot become “%(then)s”. Reload the page to see its present state."),
     "no_such_job": _l("There is no such job, or it is not yours to see."),
     "job_has_ended": _l("This job has ended already, so there is nothing to stop."),
@@ -107,6 +123,11 @@ SENTENCES = {
     "no_such_page": _l("There is nothing at this address."),
     "no_such_post": _l("There is no such post, or it is not public."),
     "no_such_match": _l("There is no such match."),
+    "no_such_task_force": _l("There is no such task force."),
+    "no_such_conflict": _l("There is no such declaration of a conflict of interest, or it is not yours to see."),
+    "no_such_invitation": _l("There is no such invitation, or it is not yours to see."),
+    "no_such_delegate": _l("There is no such colleague in your organisation."),
+    "no_such_entry": _l("This entry is not there any more. Reload the page to see the present list."),
     "no_such_agreement": _l("There is no such agreement, or it is not public."),
     "no_such_user": _l("There is no account with the address %(email)s."),
     "no_such_organisation": _l("There is no organisation with the code %(code)s."),
@@ -147,6 +168,7 @@ FIELD_PROBLEMS = {
     "country_or_subregion": _l("Name the country, or the subregion for a regional need."),
     "not_your_country": _l("You post for %(country)s; choose your own country."),
     "not_your_subregion": _l("You coordinate another subregion."),
+    "organisation_or_post": _l("Name an organisation or a post, one of the two."),
     "modality_of_other_kind": _l("This modality belongs to another kind of support."),
     "grant_above_budget": _l("One grant cannot be larger than the budget in all."),
     "per_beneficiary_above_places": _l("The places for one beneficiary cannot be more than the places in all."),
@@ -164,6 +186,7 @@ STATES = {
     "submitted": _l("submitted for review"),
     "returned": _l("returned with a comment"),
     "published": _l("published"),
+    "to_endorse": _l("waiting for the focal point’s endorsement"),
     "partly_committed": _l("partly committed"),
     "fulfilled": _l("fulfilled"),
     "exhausted": _l("exhausted"),
@@ -195,6 +218,7 @@ STATES = {
 }
 """State of a post, match, agreement, round, proposal or pool → its name."""
 
+    "willing": _l("wants to take part"),
 
 def sentence(error: DomainError) -> str:
     """What the error says to the reader."""
@@ -231,3 +255,5 @@ def _shown(name: str, value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or gettext("nothing")
     return str(value)
+    if name == "rules":
+        return "; ".join(str(RULE_NAMES.get(rule, rule)) for rule in value)

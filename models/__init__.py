@@ -75,17 +75,25 @@ from models.post import (
     RENEWAL,
     Need,
     Offer,
+from models.partner import (
+    PAIRERS,
+    ConflictOfInterest,
+    InvitationStatus,
+    Pairing,
+    PilotInvitation,
+)
     Post,
     PostFacet,
     PostStatus,
     PostVersion,
     Support,
+    OWN_ONLY,
 )
 from models.reference import SCHEMES, Country, Currency, Term
 from models.report import Bulletin, NearestOffer
 from models.reminder import Reminder, ReminderKind
-from models.user import MODERATORS, NEED_POSTERS, OFFER_POSTERS, Role, User
-from models.webhook import DeliveryStatus, Webhook, WebhookDelivery
+from models.report import Bulletin, NearestOffer
+from models.user import DELEGATED, MODERATORS, NEED_POSTERS, OFFER_POSTERS, Role, User
 from models.webhook import DeliveryStatus, Webhook, WebhookDelivery
 
 __all__ = [
@@ -101,6 +109,9 @@ __all__ = [
     "JOINING_ROLES",
     "LANGUAGES",
     "LIVE",
+    "DELEGATED",
+    "ENTRY_FACETS",
+    "ENTRY_LIFE",
     "MATCH_LIFE",
     "MODERATORS",
     "MOST_ATTEMPTS",
@@ -117,6 +128,8 @@ __all__ = [
     "SCOPES",
     "UNFINISHED",
     "Agreement",
+    "OWN_ONLY",
+    "PAIRERS",
     "AgreementKind",
     "AgreementParty",
     "AgreementRating",
@@ -141,6 +154,7 @@ __all__ = [
     "Frequency",
     "Indicator",
     "IndicatorReport",
+    "ConflictOfInterest",
     "Interest",
     "InvalidInput",
     "InvalidTransition",
@@ -157,6 +171,7 @@ __all__ = [
     "NearestOffer",
     "Need",
     "NeedPool",
+    "InvitationStatus",
     "NotAllowed",
     "NotFound",
     "Notice",
@@ -174,6 +189,8 @@ __all__ = [
     "ReminderKind",
     "Role",
     "RoundProposal",
+    "Pairing",
+    "PilotInvitation",
     "RoundRule",
     "RoundStatus",
     "RoundVersion",

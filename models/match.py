@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Base, utc_now
@@ -149,13 +150,23 @@ class Match(Base):
             return None
         return next((i for i in reversed(self.interests) if i.answer is None), None)
 
-    def express_interest(self, by: User, message: str, share: int | None) -> Interest:
+    def express_interest(
+        self,
+        by: User,
+        message: str,
+        share: int | None,
+        *,
+        places: int | None = None,
+        money: Decimal | None = None,
+    ) -> Interest:
         """Say for one side that it wants this match.
 
         Parameters
         ----------
         share : int or None
             Per cent of the need that the match would cover; None where nobody has said.
+        places, money : optional
+            What of the offer it would take, the money in the offer's currency.
 
         Raises
         ------
@@ -168,7 +179,15 @@ class Match(Base):
         if self.open_interest() is not None or self.status in (_M.MUTUAL, _M.AGREEMENT):
             raise Conflict("interest_exists", status=str(self.status))
         self.move_to(MatchStatus.INTEREST)
-        interest = Interest(side=side, by=by, message=message.strip(), share=share)
+        interest = Interest(
+            side=side,
+            by=by,
+            message=message.strip(),
+            share=share,
+            places=places,
+            money=money,
+            currency=self.offer.currency if money is not None else None,
+        )
         self.interests.append(interest)
         return interest
 
@@ -259,6 +278,11 @@ class Interest(Base):
     """A side's word that it wants a match, and the other side's answer."""
 
     __tablename__ = "interest"
+    __table_args__ = (
+        CheckConstraint("share IS NULL OR share BETWEEN 1 AND 100", name="share_range"),
+        CheckConstraint("places IS NULL OR places > 0", name="places_positive"),
+        CheckConstraint("money IS NULL OR money > 0", name="money_positive"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     match_id: Mapped[int] = mapped_column(ForeignKey("match.id", ondelete="CASCADE"), index=True)
@@ -266,6 +290,9 @@ class Interest(Base):
     by_id: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
     message: Mapped[str] = mapped_column(Text, default="")
     share: Mapped[int | None]
+    places: Mapped[int | None]
+    money: Mapped[Decimal | None]
+    currency: Mapped[str | None] = mapped_column(String(3))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     answer: Mapped[str | None] = mapped_column(String(8))
     answer_reason: Mapped[str | None] = mapped_column(String(32))

@@ -43,7 +43,11 @@ class Organisation(Base):
 
 
 class TaskForce(Base):
-    """What a Marrakech task force says of itself: annex I of the 2007 document."""
+    """What a Marrakech task force says of itself: annex I of the 2007 document, and since.
+
+    Once its officers have changed ``activities`` or ``meetings`` (``edited_at``), these are theirs:
+    loading the reference data again leaves them alone.
+    """
 
     __tablename__ = "task_force"
 
@@ -55,5 +59,6 @@ class TaskForce(Base):
     members: Mapped[dict[str, Any]] = mapped_column(default=dict)
     region_members: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
     meetings: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    edited_at: Mapped[datetime | None]
 
     organisation: Mapped[Organisation] = relationship(back_populates="task_force")

@@ -23,6 +23,7 @@ class PostStatus(StrEnum):
     """Where a post is in its life (DESIGN: lives)."""
 
     DRAFT = "draft"
+    TO_ENDORSE = "to_endorse"
     SUBMITTED = "submitted"
     RETURNED = "returned"
     PUBLISHED = "published"
@@ -44,9 +45,11 @@ PUBLICLY_READABLE = LIVE | {_P.FULFILLED, _P.EXHAUSTED, _P.EXPIRED}
 POST_LIFE: Life[PostStatus] = Life(
     "post",
     {
-        _P.DRAFT: (_P.SUBMITTED, _P.WITHDRAWN),
+        _P.DRAFT: (_P.SUBMITTED, _P.TO_ENDORSE, _P.WITHDRAWN),
+        # A delegate's need waits for its focal point before anybody else reads it.
+        _P.TO_ENDORSE: (_P.SUBMITTED, _P.RETURNED, _P.WITHDRAWN),
         _P.SUBMITTED: (_P.PUBLISHED, _P.RETURNED, _P.WITHDRAWN),
-        _P.RETURNED: (_P.DRAFT, _P.SUBMITTED, _P.WITHDRAWN),
+        _P.RETURNED: (_P.DRAFT, _P.SUBMITTED, _P.TO_ENDORSE, _P.WITHDRAWN),
         _P.PUBLISHED: (
             _P.PARTLY_COMMITTED,
             _P.FULFILLED,
@@ -68,6 +71,12 @@ POST_LIFE: Life[PostStatus] = Life(
         _P.WITHDRAWN: (_P.DRAFT,),
     },
 )
+
+OWN_ONLY = frozenset({_P.DRAFT, _P.TO_ENDORSE})
+"""Statuses in which nobody outside the organisation reads a post."""
+
+DELEGATES_EDIT = frozenset({_P.DRAFT, _P.TO_ENDORSE, _P.RETURNED, _P.WITHDRAWN})
+"""Statuses in which a delegate changes her need: what was endorsed is her focal point's."""
 
 FOLLOWS_BALANCE = LIVE | {_P.FULFILLED, _P.EXHAUSTED}
 """Statuses that say what the ledger holds: a post in one of them follows its balance."""
@@ -211,13 +220,29 @@ class Post(Base):
 
         A draft is its own organisation's alone; what was handed in, the moderators' too.
         """
-        if self.status in PUBLICLY_READABLE or self.can_be_edited_by(user):
+        if self.status in PUBLICLY_READABLE or self.is_own_of(user):
             return True
-        return self.status != PostStatus.DRAFT and self.can_be_moderated_by(user)
+        return self.status not in OWN_ONLY and self.can_be_moderated_by(user)
+
+    def is_own_of(self, user: User | None) -> bool:
+        """Whether the post is the person's own to read whole: of her organisation, or her text.
+
+        A delegate's own are the needs that she wrote; those of her colleagues are not.
+        """
+        if user is None or not user.may_post(self.kind):
+            return False
+        if user.is_delegate:
+            return (self.organisation_id, self.author_id) == (user.organisation_id, user.id)
+        return user.acts_for(self.organisation_id)
 
     def can_be_edited_by(self, user: User | None) -> bool:
-        """Whether the person writes for the organisation that posts."""
-        return user is not None and user.acts_for(self.organisation_id) and user.may_post(self.kind)
+        """Whether the person writes for the organisation that posts.
+
+        A delegate does as long as her focal point has not endorsed what she wrote.
+        """
+        if user is None or not self.is_own_of(user):
+            return False
+        return not user.is_delegate or self.status in DELEGATES_EDIT
 
     def can_be_moderated_by(self, user: User | None) -> bool:
         """Whether the person may publish or return the post.
@@ -284,6 +309,9 @@ class Post(Base):
     def publish(self, by: User, on: date) -> None:
         """Put a reviewed post on the exchange, until it closes or ``RENEWAL`` has passed.
 
+        if by.is_delegate:
+            self.move_to(PostStatus.TO_ENDORSE)
+            return
         Raises
         ------
         NotAllowed
@@ -411,6 +439,45 @@ class Need(Post):
 
     def places_open(self) -> int | None:
         """Places still wanted; None where the need states no number."""
+    def submit(self, by: User) -> None:
+        super().submit(by)
+        if self.status == PostStatus.TO_ENDORSE:
+            self.endorsed_by = self.endorsed_at = None
+        elif by.may_endorse_for(self.organisation_id):
+            self.endorsed_by, self.endorsed_at = by, utc_now()
+
+    def endorse(self, by: User) -> None:
+        """Stand, as the focal point, for what a delegate wrote: it goes to review.
+
+        Raises
+        ------
+        NotAllowed
+            For anybody but a focal point of the organisation.
+        InvalidTransition
+            If the need does not wait for its endorsement.
+        """
+        self._require_endorser(by)
+        self.move_to(PostStatus.SUBMITTED)
+        self.submitted_at = self.endorsed_at = utc_now()
+        self.endorsed_by = by
+        self.comment = ""
+
+    def decline_endorsement(self, comment: str, by: User) -> None:
+        """Give a delegate's need back to her with a comment on what to mend."""
+        self._require_endorser(by)
+        if not comment.strip():
+            raise InvalidInput({"comment": [("required", {})]})
+        self.move_to(PostStatus.RETURNED)
+        self.comment = comment.strip()
+
+    def _require_endorser(self, by: User) -> None:
+        if not by.may_endorse_for(self.organisation_id):
+            raise NotAllowed("endorse_post", reference=self.reference)
+        if self.status != PostStatus.TO_ENDORSE:
+            raise InvalidTransition(
+                "post_transition", now=str(self.status), then="submitted", possible=[]
+            )
+
         if self.places_wanted is None:
             return None
         return max(self.places_wanted - self.places_covered, 0)
@@ -488,6 +555,7 @@ class Offer(Post):
         """Exhausted once agreements have taken the last place or the last of the money."""
         if not (self.places_committed or self.money_committed):
             return PostStatus.PUBLISHED
+    money_sealed: Mapped[bool] = mapped_column(default=False)
         used_up = self.remaining_places() == 0 or self.remaining_money() == 0
         return PostStatus.EXHAUSTED if used_up else PostStatus.PARTLY_COMMITTED
 

@@ -19,6 +19,7 @@ class Role(StrEnum):
     FOCAL_POINT = "focal_point"
     PROVIDER = "provider"
     TASK_FORCE = "task_force"
+    DELEGATE = "delegate"
     COORDINATOR = "coordinator"
     SECRETARIAT = "secretariat"
 
@@ -29,12 +30,19 @@ NEED_POSTERS = frozenset({Role.FOCAL_POINT, Role.COORDINATOR})
 OFFER_POSTERS = frozenset({Role.FOCAL_POINT, Role.PROVIDER, Role.TASK_FORCE})
 """Roles whose people post offers: providers, and governments for South-South cooperation."""
 
+DELEGATED = frozenset({Role.DELEGATE})
+"""Roles whose people write needs that their focal point endorses, and decide on nothing."""
+
 MODERATORS = frozenset({Role.COORDINATOR, Role.SECRETARIAT})
 """Roles that review posts before they are published; a coordinator only for one subregion."""
 
 
 class User(Base):
-    """A person with an account, acting for one organisation in one role."""
+    """A person with an account, acting for one organisation in one role.
+
+    A delegate is a colleague whom a focal point invited: she writes needs under the focal point's
+    organisation, for the ``ministry`` that she comes from.
+    """
 
     __tablename__ = "user_account"
 
@@ -45,6 +53,7 @@ class User(Base):
     role: Mapped[Role] = mapped_column(String(20))
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     subregion: Mapped[str | None] = mapped_column(String(32))
+    ministry: Mapped[str] = mapped_column(String(160), default="")
     language: Mapped[str] = mapped_column(String(2), default="es")
     active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
@@ -78,10 +87,23 @@ class User(Base):
             and self.role in NEED_POSTERS | OFFER_POSTERS
         )
 
+    @property
+    def is_delegate(self) -> bool:
+        """Whether the person writes needs that somebody else endorses."""
+        return self.role in DELEGATED
+
     def may_post(self, kind: str) -> bool:
         """Whether the person's role posts needs (``"need"``) or offers (``"offer"``)."""
-        posters = NEED_POSTERS if kind == "need" else OFFER_POSTERS
+        posters = NEED_POSTERS | DELEGATED if kind == "need" else OFFER_POSTERS
         return self.active and self.role in posters
+
+    def may_endorse_for(self, organisation_id: int | None) -> bool:
+        """Whether the person endorses what colleagues of that organisation have written."""
+        return (
+            self.active
+            and self.role == Role.FOCAL_POINT
+            and organisation_id == self.organisation_id
+        )
 
     def moderates(self, subregions: frozenset[str]) -> bool:
         """Whether the person may moderate what concerns ``subregions``.

@@ -24,6 +24,7 @@ SECRETARIAT = frozenset({Role.SECRETARIAT})
 NEED_POSTERS = frozenset({Role.FOCAL_POINT, Role.COORDINATOR})
 OFFER_POSTERS = frozenset({Role.FOCAL_POINT, Role.PROVIDER, Role.TASK_FORCE})
 POSTERS = NEED_POSTERS | OFFER_POSTERS
+WRITERS = POSTERS | {Role.DELEGATE}
 
 OPEN_ENDPOINTS = frozenset({"static", "bootstrap.static"})
 """Endpoints of libraries that serve files to everybody."""

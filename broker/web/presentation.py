@@ -40,6 +40,7 @@ ROLES = {
     Role.TASK_FORCE: _l("Marrakech task force"),
     Role.COORDINATOR: _l("coordinator of a subregion"),
     Role.SECRETARIAT: _l("secretariat"),
+    Role.DELEGATE: _l("colleague of the focal point"),
 }
 """Role → its name."""
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
 from models import (
+    OWN_ONLY,
     RENEWAL,
     InvalidInput,
     InvalidTransition,
@@ -290,7 +291,7 @@ def test_everybody_reads_what_was_published_and_others_only_their_own(
     assert need.can_be_seen_by(None) == public
     assert need.can_be_seen_by(make_user(session)) == public
     assert need.can_be_seen_by(make_user(session, need.organisation))
-    assert need.can_be_seen_by(make_secretariat(session)) == (status != PostStatus.DRAFT)
+    assert need.can_be_seen_by(make_secretariat(session)) == (status not in OWN_ONLY)
 
 
 def test_provider_edits_offers_and_never_a_need(session: Session) -> None:

@@ -9,6 +9,7 @@ POSTS = {
     Role.FOCAL_POINT: {"need", "offer"},
     Role.PROVIDER: {"offer"},
     Role.TASK_FORCE: {"offer"},
+    Role.DELEGATE: {"need"},
     Role.COORDINATOR: {"need"},
     Role.SECRETARIAT: set(),
 }
@@ -25,7 +26,8 @@ def test_each_role_posts_what_it_may_and_nothing_else(role: Role) -> None:
 
 @pytest.mark.parametrize("role", Role)
 def test_only_those_who_post_act_for_their_organisation_and_for_no_other(role: Role) -> None:
-    assert person(role).acts_for(1) == bool(POSTS[role])
+    # A delegate writes, and decides on nothing in the organisation's name.
+    assert person(role).acts_for(1) == (bool(POSTS[role]) and role != Role.DELEGATE)
     assert not person(role).acts_for(2)
     assert not person(role).acts_for(None)
 
@@ -69,3 +71,10 @@ def test_coordinator_without_a_subregion_moderates_nothing() -> None:
 
 def test_session_keeps_the_number_of_the_account_as_text() -> None:
     assert person(Role.PROVIDER).get_id() == "7"
+
+
+@pytest.mark.parametrize("role", Role)
+def test_only_a_focal_point_endorses_and_for_her_own_organisation_alone(role: Role) -> None:
+    assert person(role).may_endorse_for(1) == (role == Role.FOCAL_POINT)
+    assert not person(role).may_endorse_for(2)
+    assert not person(role, active=False).may_endorse_for(1)
