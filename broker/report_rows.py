@@ -347,7 +347,8 @@ class ReportRows:
 
     # --- What the two sides did
 
-    def _acts(self, match: Any = Match) -> list[ColumnElement[bool]]:
+    def acts_of(self, match: Any = Match) -> list[ColumnElement[bool]]:
+        """Conditions for what two sides did that the report is about and its reader may see."""
         return [
             *self.scope.of_pairs(match.need_id, match.offer_id),
             *in_subregion(match.need_id, self.negotiated_in),
@@ -355,7 +356,7 @@ class ReportRows:
 
     def interests(self, state: str = "", reason: str = "") -> Select[Interest]:
         """Interests of the period by what had become of them at its end, newest first."""
-        query = interests().where(*self.scope.within(Interest.created_at), *self._acts())
+        query = interests().where(*self.scope.within(Interest.created_at), *self.acts_of())
         now = interest_state(self.scope.ends)
         if state == "answered":
             query = query.where(now.in_(ANSWERED))
@@ -376,7 +377,7 @@ class ReportRows:
         query = (
             select(Dismissal)
             .join(Match, Dismissal.match_id == Match.id)
-            .where(*self.scope.within(Dismissal.created_at), *self._acts())
+            .where(*self.scope.within(Dismissal.created_at), *self.acts_of())
         )
         if reason:
             query = query.where(Dismissal.reason == reason)
@@ -402,9 +403,7 @@ class ReportRows:
             else_=AgreementStatus.NEGOTIATED.value,
         )
 
-    def agreements(
-        self, status: str = "", event: str = "", kind: str = ""
-    ) -> Select[Agreement]:
+    def agreements(self, status: str = "", event: str = "", kind: str = "") -> Select[Agreement]:
         """Agreements that were alive in the period, newest first.
 
         Parameters
@@ -415,7 +414,7 @@ class ReportRows:
             One of ``AGREEMENT_EVENTS``.
         """
         scope, ends = self.scope, self.scope.ends
-        query = select(Agreement).where(Agreement.created_at < ends, *self._acts(Agreement))
+        query = select(Agreement).where(Agreement.created_at < ends, *self.acts_of(Agreement))
         if scope.begins is not None:
             query = query.where(
                 or_(Agreement.ended_at.is_(None), Agreement.ended_at >= scope.begins)
@@ -460,7 +459,7 @@ class ReportRows:
             self.standing.in_(
                 [str(s) for s in PUBLICLY_REGISTERED if s != AgreementStatus.TERMINATED]
             ),
-            *self._acts(Agreement),
+            *self.acts_of(Agreement),
         ]
         if self.scope.begins is not None:
             conditions.append(
@@ -501,7 +500,7 @@ class ReportRows:
         """The ledger's rows of the period, about places or about money of one currency."""
         return (
             select(Commitment)
-            .where(*self.scope.within(Commitment.created_at), *self._acts(Commitment))
+            .where(*self.scope.within(Commitment.created_at), *self.acts_of(Commitment))
             .where(
                 and_(Commitment.money != Decimal(0), Commitment.currency == currency)
                 if currency
