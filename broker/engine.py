@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -12,11 +14,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, selectinload
 
 from broker.encoder import load_encoder
+from broker.jobs import routine
 from broker.posts import WHOLE
 from broker.reference import Reference
 from matching import Book, NeedProfile, OfferProfile, Taxonomy, UnknownPost, Weights
@@ -42,6 +45,8 @@ OVERLAP = timedelta(seconds=60)
 
 SENTENCES = 10
 """Sentences of a post, the first ones, that are looked at for the nearest pair."""
+BATCH = 16
+"""Texts that are encoded and kept together."""
 TELLING = 5
 """Words of a sentence from which it tells something when it stands alone."""
 
@@ -90,6 +95,20 @@ def in_dollars(amount: Decimal | None, currency: str | None, reference: Referenc
     return float(amount) * found.usd_rate if found else None
 
 
+def banded(amount: float | None) -> float | None:
+    """A sealed amount as matching may use it: rounded down to its first digit.
+
+    Whoever varies her own amount and watches the points finds out no more than this.
+
+    >>> banded(76543.0)
+    70000.0
+    """
+    if amount is None or amount < 1:
+        return amount
+    step = 10.0 ** math.floor(math.log10(amount))
+    return math.floor(amount / step) * step
+
+
 def text_of(post: Post) -> tuple[str, str]:
     """Title and body of a post as the text model reads them."""
     body = [post.description]
@@ -125,6 +144,8 @@ def need_profile(need: Need, reference: Reference) -> NeedProfile:
     open_money = need.money_open()
     most = in_dollars(open_money, need.currency, reference)
     least = in_dollars(need.money_least, need.currency, reference)
+    if need.money_sealed:
+        least, most = banded(least), banded(most)
     if least is not None and most is not None:
         least = min(least, most)
     return NeedProfile(
@@ -147,7 +168,8 @@ def offer_profile(offer: Offer, reference: Reference) -> OfferProfile:
     outside = offer.codes("serves_outside")
 
     def dollars(amount: Decimal | None) -> float | None:
-        return in_dollars(amount, offer.currency, reference)
+        found = in_dollars(amount, offer.currency, reference)
+        return banded(found) if offer.money_sealed else found
 
     return OfferProfile(
         **_common(offer),
@@ -174,11 +196,17 @@ def _earlier(*days: Any) -> Any:
 
 
 class Vectors:
-    """Vectors of texts, made once per text and kept by digest in the database."""
+    """Vectors of texts, made once per text and kept by digest in the database.
 
-    def __init__(self, exchange: Exchange) -> None:
+    Parameters
+    ----------
+    silent : bool
+        Whether to do without the encoder: every vector is then None.
+    """
+
+    def __init__(self, exchange: Exchange, *, silent: bool = False) -> None:
         self.exchange = exchange
-        self.encoder = load_encoder(exchange.settings.encoder)
+        self.encoder = None if silent else load_encoder(exchange.settings.encoder)
         self._known: dict[tuple[str, str], Vector] = {}
         self._unkept: dict[tuple[str, str], Vector] = {}
 
@@ -217,6 +245,19 @@ class Vectors:
             self._make(session, missing, role, progress)
         return [self._known[digest, role] for digest in digests]
 
+    def stored(self, session: Session, texts: Sequence[str], role: Role) -> list[Vector | None]:
+        """The vectors of ``texts`` as far as they were ever made; None for the others."""
+        if self.encoder is None:
+            return [None] * len(texts)
+        digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        self._read(session, [d for d in digests if (d, role) not in self._known], role)
+        return [self._known.get((digest, role)) for digest in digests]
+
+    def count(self, session: Session) -> int:
+        """How many vectors of the present encoder are kept."""
+        query = select(func.count()).select_from(TextVector).where(TextVector.encoder == self.key)
+        return session.scalar(query) or 0
+
     def _read(self, session: Session, digests: list[str], role: Role) -> None:
         for start in range(0, len(digests), 500):
             rows = session.execute(
@@ -236,8 +277,8 @@ class Vectors:
         bar = progress(len(missing), "Encoding texts") if progress else None
         made: dict[str, Vector] = {}
         items = list(missing.items())
-        for start in range(0, len(items), 16):
-            batch = items[start : start + 16]
+        for start in range(0, len(items), BATCH):
+            batch = items[start : start + BATCH]
             vectors = self.encoder.encode([text for _digest, text in batch], role)
             made |= {digest: vector for (digest, _text), vector in zip(batch, vectors, strict=True)}
             if bar:
@@ -284,6 +325,69 @@ class Standing:
     text_version: str
     weights: Weights
     has_encoder: bool
+    waits_for_vectors: bool = False
+
+
+ENCODED_AT_ONCE = 64
+"""Texts whose encoding a reader waits for, some five seconds; more are encoded by a routine."""
+
+LOOK_AGAIN = 15.0
+"""Seconds after which an engine that waits for vectors asks again whether they are there."""
+
+
+def texts_to_encode(exchange: Exchange, session: Session) -> dict[Role, list[str]]:
+    """Texts of live posts that have no vector of the present encoder, each once, by direction."""
+    vectors = exchange.vectors
+    missing: dict[Role, list[str]] = {}
+    if vectors.encoder is None:
+        return missing
+    live = select(func.count(Post.id)).where(Post.status.in_(LIVE))
+    if (session.scalar(live) or 0) == 0:
+        return missing
+    model = TextModel(vectors.encoder.name)
+    ids = list(session.scalars(select(Post.id).where(Post.status.in_(LIVE)).order_by(Post.id)))
+    found: dict[Role, dict[str, None]] = {}
+    for start in range(0, len(ids), 500):
+        posts = _whole_posts(session, ids[start : start + 500])
+        for side in ("need", "offer"):
+            role = model.role(side)
+            texts = [model.source(*text_of(post)) for post in posts if post.kind == side]
+            known = vectors.stored(session, texts, role)
+            lacking = [text for text, vector in zip(texts, known, strict=True) if vector is None]
+            found.setdefault(role, {}).update(dict.fromkeys(lacking))
+    return {role: list(texts) for role, texts in found.items() if texts}
+
+
+def encode_now(exchange: Exchange, session: Session, progress: Progress | None = None) -> None:
+    """Make all vectors that are missing, within the caller's transaction, and match by meaning."""
+    for role, texts in texts_to_encode(exchange, session).items():
+        exchange.vectors.of(session, texts, role, progress)
+    exchange.renew(at_once=True)
+
+
+@routine(every=timedelta(minutes=1))
+def encode_texts(exchange: Exchange) -> int:
+    """Encode what posts say with the present encoder, where that has not been done.
+
+    After a change of the encoder these are all texts. They are encoded in small batches, each kept
+    by itself, so that nobody waits for the database and an interruption loses seconds.
+
+    Returns
+    -------
+    int
+        How many were encoded.
+    """
+    with exchange.reading() as session:
+        missing = texts_to_encode(exchange, session)
+    count = 0
+    for role, texts in missing.items():
+        for start in range(0, len(texts), BATCH):
+            batch = texts[start : start + BATCH]
+            with exchange.reading() as session:
+                exchange.vectors.of(session, batch, role)
+            exchange.vectors.keep()
+            count += len(batch)
+    return count
 
 
 class Engine:
@@ -295,7 +399,12 @@ class Engine:
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
-        self.vectors = Vectors(exchange)
+        # No ranking mixes two models: while most vectors are missing, words alone are compared.
+        self._asked = time.monotonic()
+        self.waits_for_vectors = self._lacks_vectors()
+        self.vectors = (
+            Vectors(exchange, silent=True) if self.waits_for_vectors else exchange.vectors
+        )
         self.text_model = TextModel(
             self.vectors.encoder.name if self.vectors.encoder else None,
             glossary_of(exchange.reference),
@@ -308,6 +417,27 @@ class Engine:
         self._weights_id: int | None = None
         self.book = self._new_book(Weights())
 
+    def _lacks_vectors(self) -> bool:
+        vectors = self.exchange.vectors
+        if vectors.encoder is None:
+            return False
+        with self.exchange.reading() as session:
+            live = session.scalar(select(func.count(Post.id)).where(Post.status.in_(LIVE))) or 0
+            # Counting is quick, and nearly always enough; like texts share a vector.
+            if live - vectors.count(session) <= ENCODED_AT_ONCE:
+                return False
+            missing = texts_to_encode(self.exchange, session)
+        return sum(map(len, missing.values())) > ENCODED_AT_ONCE
+
+    def outgrown(self, *, at_once: bool = False) -> bool:
+        """Whether it compares words only although the vectors that it lacked are there by now."""
+        if not self.waits_for_vectors:
+            return False
+        if not at_once and time.monotonic() - self._asked < LOOK_AGAIN:
+            return False
+        self._asked = time.monotonic()
+        return not self._lacks_vectors()
+
     def _new_book(self, weights: Weights) -> Book:
         return Book(self.taxonomy, self.text_model, weights)
 
@@ -315,7 +445,10 @@ class Engine:
     def standing(self) -> Standing:
         """With what the engine works now."""
         return Standing(
-            self.text_model.version, self.book.weights, self.vectors.encoder is not None
+            self.text_model.version,
+            self.book.weights,
+            self.vectors.encoder is not None,
+            self.waits_for_vectors,
         )
 
     def features(

@@ -16,9 +16,13 @@ from models.database import begin_writing, connect
 
 if TYPE_CHECKING:
     from broker.duplicates import PostTexts
-    from broker.engine import Engine
+    from broker.engine import Engine, Vectors
     from broker.jobs import Queue
+    from broker.search import PostSearch
     from broker.suggestions import Adviser
+
+BUILT_ON_TEXTS = ("engine", "adviser", "post_texts", "post_search")
+"""What a process holds that was made with the engine's text model."""
 
 
 class Exchange:
@@ -86,10 +90,35 @@ class Exchange:
 
         return make_queue(self)
 
+    @cached_property
+    def post_search(self) -> PostSearch:
+        """The index by which posts are found; filled at first use."""
+        from broker.search import PostSearch
+
+        return PostSearch(self)
+
+    @cached_property
+    def vectors(self) -> Vectors:
+        """The vectors of texts that this process has read or made."""
+        from broker.engine import Vectors
+
+        return Vectors(self)
+
     def forget(self) -> None:
         """Read reference data and posts afresh: they were loaded from outside."""
-        for name in ("reference", "engine", "adviser", "post_texts"):
+        for name in ("reference", *BUILT_ON_TEXTS):
             self.__dict__.pop(name, None)
+
+    def renew(self, *, at_once: bool = False) -> None:
+        """Build the engine anew if it compares words and the vectors that it lacked are there.
+
+        To be called before a request or a job, not in its middle: whoever has begun with one text
+        model goes on with it to the end.
+        """
+        engine = self.__dict__.get("engine")
+        if engine is not None and engine.outgrown(at_once=at_once):
+            for name in BUILT_ON_TEXTS:
+                self.__dict__.pop(name, None)
 
     def today(self) -> date:
         """The calendar day by which windows and dates are judged (UTC)."""

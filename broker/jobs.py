@@ -46,7 +46,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MODULES: tuple[str, ...] = ("broker.runs",)
+MODULES: tuple[str, ...] = (
+    "broker.engine",
+    "broker.runs",
+)
 """Modules that register jobs and routines; imported before either is looked for."""
 
 BEAT = 5.0
@@ -323,6 +326,7 @@ def do_job(exchange: Exchange, job_id: int) -> None:
         found = session.get_one(Job, job_id)
         kind, arguments, kept = JOBS[found.kind], dict(found.arguments), dict(found.kept)
         language = found.by.language if found.by else exchange.settings.language
+    exchange.renew()
     own = Work(exchange, job_id, kept)
     status, result, problem = JobStatus.DONE, {}, {}
     try:

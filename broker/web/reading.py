@@ -62,6 +62,11 @@ def prepare(app: Flask) -> None:
         default_translation_directories=str(TRANSLATIONS),
     )
 
+    @app.before_request
+    def renew() -> None:
+        if request.endpoint != "static":
+            exchange().renew()
+
     @app.after_request
     def keep(response):  # type: ignore[no-untyped-def]
         opened: Session | None = g.get("database")

@@ -7,8 +7,11 @@ import pytest
 from sqlalchemy import func, select
 
 from broker import posts
+from broker.engine import encode_texts
+from broker.exchange import Exchange
 from broker.interests import dismiss_match, find_match, restore_match
 from broker.matches import ranked_offers
+from broker.runs import run_matching
 from models import PostStatus, Role, TextVector
 from tests.broker.factories import make_person, post_need, post_offer
 
@@ -118,3 +121,74 @@ def test_a_reader_who_encodes_does_not_wait_for_a_writer_who_asks_the_engine(exc
         thread.join(25)
         assert not thread.is_alive()
     assert len(done) == 2
+
+
+# --- Another encoder
+
+
+@pytest.fixture
+def many(exchange, monkeypatch):
+    """More posts than a reader waits for, written while no worker encodes."""
+    monkeypatch.setattr("broker.engine.ENCODED_AT_ONCE", 2)
+    monkeypatch.setattr("broker.engine.LOOK_AGAIN", 0.0)
+    with exchange.writing() as session:
+        need = post_need(session)
+        for number in range(3):
+            post_offer(session, title=f"Another workshop, the {number}th")
+    return need
+
+
+def test_while_a_new_encoder_reads_the_posts_words_alone_are_compared(exchange, many):
+    assert len(ranked(exchange, many)) == 3
+    standing = exchange.engine.standing
+    assert (standing.has_encoder, standing.waits_for_vectors) == (False, True)
+    assert "words" in standing.text_version
+    assert stored(exchange) == 0
+    exchange.renew()
+    assert exchange.engine.standing.waits_for_vectors
+
+
+def test_the_routine_encodes_what_is_missing_and_the_engine_takes_it_up(exchange, many):
+    ranked(exchange, many)
+    assert encode_texts(exchange) == 4
+    assert encode_texts(exchange) == 0
+    assert stored(exchange) == 4
+    exchange.renew()
+    standing = exchange.engine.standing
+    assert (standing.has_encoder, standing.waits_for_vectors) == (True, False)
+    assert len(ranked(exchange, many)) == 3
+
+
+def test_a_changed_version_of_the_encoder_leaves_no_vector_of_the_old_one_in_use(
+    exchange, many, monkeypatch
+):
+    encode_texts(exchange)
+    monkeypatch.setattr(Lengths, "version", "a newer one")
+    restarted = Exchange(exchange.settings)
+    try:
+        with restarted.reading() as session:
+            assert restarted.vectors.count(session) == 0
+        assert len(ranked(restarted, many)) == 3
+        assert restarted.engine.standing.waits_for_vectors
+        assert encode_texts(restarted) == 4
+    finally:
+        restarted.database.dispose()
+
+
+def test_a_match_run_waits_for_the_vectors(exchange, many):
+    ranked(exchange, many)
+    with exchange.writing() as session:
+        run = run_matching(exchange, session, None)
+    assert "words" not in run.text_version
+    assert stored(exchange) >= 4
+
+
+def test_thousands_of_like_posts_share_one_vector(exchange, monkeypatch):
+    monkeypatch.setattr("broker.engine.ENCODED_AT_ONCE", 2)
+    with exchange.writing() as session:
+        need = post_need(session)
+        for _number in range(30):
+            post_offer(session)
+    assert len(ranked(exchange, need)) == 20
+    assert not exchange.engine.standing.waits_for_vectors
+    assert stored(exchange) == 2
