@@ -501,13 +501,26 @@ SORTS: dict[str, tuple[ColumnElement[Any], ...]] = {
 """Orders in which a list may be read."""
 
 
-def find_posts(filters: PostFilter) -> Select[Any]:
-    """A query for the posts that pass the filters; several codes of one facet mean "any of"."""
-    query = _passing(filters, CLASSES[filters.kind])
-    return query.order_by(*SORTS.get(filters.sort, SORTS["newest"])).options(*WHOLE)
+def find_posts(
+    filters: PostFilter, *, among: Select[Any] | None = None, ids_only: bool = False
+) -> Select[Any]:
+    """A query for the posts that pass the filters; several codes of one facet mean "any of".
 
 
-def _passing(filters: PostFilter, wanted: Any) -> Select[Any]:
+    Parameters
+    ----------
+    among : Select, optional
+        Numbers of the posts that are looked at; None for all.
+    ids_only : bool
+        Whether the query gives numbers instead of posts.
+    """
+    model = CLASSES[filters.kind]
+    query = _passing(filters, model.id if ids_only else model, among)
+    query = query.order_by(*SORTS.get(filters.sort, SORTS["newest"]))
+    return query if ids_only else query.options(*WHOLE)
+
+
+def _passing(filters: PostFilter, wanted: Any, among: Select[Any] | None = None) -> Select[Any]:
     model = CLASSES[filters.kind]
     query: Select[Any] = select(wanted).where(model.status.in_(filters.statuses))
     if filters.open_only:
@@ -543,6 +556,8 @@ def _passing(filters: PostFilter, wanted: Any) -> Select[Any]:
         query = query.where(_concerns(filters))
     for word in filters.text.split()[:8]:
         like = f"%{_escaped(word)}%"
+    if among is not None:
+        query = query.where(model.id.in_(among))
         query = query.where(
             or_(
                 model.title.ilike(like, escape="\\"),
@@ -554,7 +569,9 @@ def _passing(filters: PostFilter, wanted: Any) -> Select[Any]:
     return query
 
 
-def count_choices(session: Session, filters: PostFilter) -> dict[str, dict[str, int]]:
+def count_choices(
+    session: Session, filters: PostFilter, *, among: Select[Any] | None = None
+) -> dict[str, dict[str, int]]:
     """How many posts each code of each filter would give while the other filters stay.
 
     Returns
@@ -565,7 +582,7 @@ def count_choices(session: Session, filters: PostFilter) -> dict[str, dict[str, 
 
     def passing(*without: str) -> Select[Any]:
         emptied: dict[str, Any] = dict.fromkeys(without, ())
-        query = _passing(replace(filters, **emptied), CLASSES[filters.kind].id)
+        query = _passing(replace(filters, **emptied), CLASSES[filters.kind].id, among)
         return query.correlate(None)
 
     def facet(name: str, without: str) -> Any:
@@ -590,6 +607,11 @@ def count_choices(session: Session, filters: PostFilter) -> dict[str, dict[str, 
     }
     counts = {
         name: {code: number for code, number in session.execute(query) if code}
+    Parameters
+    ----------
+    among : Select, optional
+        Numbers of the posts that are looked at; None for all.
+
         for name, query in queries.items()
     }
     whole_region = counts.pop("whole_region", {}).get("regional")

@@ -32,12 +32,13 @@ MOST_VALUES = 60
 """Values of one parameter that are looked at; no list of choices is longer."""
 
 SORT_NAMES = {
+    "relevance": _l("Best match first"),
     "newest": _l("Newest first"),
     "oldest": _l("Longest waiting first"),
     "closing": _l("Closing soonest first"),
     "title": _l("By title"),
 }
-"""Order of a list → its name."""
+"""Order of a list → its name; the first one is for lists that are searched for words."""
 
 
 @dataclass(frozen=True)
@@ -79,21 +80,33 @@ def read_filters(kind: str, args: MultiDict[str, str]) -> PostFilter:
 
     A code that does not exist is kept: it finds nothing, and is shown so that it can be taken off.
     """
-    sort = args.get("sort", "newest")
+    text = " ".join(_printable(args.get("q", ""))[:200].split())
     codes: dict[str, Any] = {
         name: tuple(dict.fromkeys(map(_code, args.getlist(parameter))))[:MOST_VALUES]
         for parameter, (name, _scheme) in PARAMETERS.items()
     }
     return PostFilter(
         kind,
-        text=" ".join(_printable(args.get("q", ""))[:200].split()),
+        text=text,
         organisation=_code(args.get("organisation", "")),
         without=tuple(facet for facet in FACETS if facet in args.getlist("without")),
         since=_day(args.get("since", "")),
         open_only=args.get("open") == "1",
-        sort=sort if sort in SORTS else "newest",
+        sort=_sort(args.get("sort", ""), text),
         **codes,
     )
+
+
+def _sort(asked: str, text: str) -> str:
+    """The order asked for; else the best match first where words are, and the newest where none."""
+    if asked in SORTS:
+        return asked
+    return "relevance" if text else "newest"
+
+
+def sort_names(filters: PostFilter) -> dict[str, Any]:
+    """The orders in which a list can be read: without words none is a better match."""
+    return {code: name for code, name in SORT_NAMES.items() if filters.text or code in SORTS}
 
 
 def _day(value: str) -> date | None:

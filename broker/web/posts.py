@@ -42,11 +42,12 @@ from broker.posts import (
     visible_content,
     withdraw_post,
 )
+from broker.search import load_posts, search_posts
 from broker.sketch import Sketch
 from broker.suggestions import suggest_codes
 from broker.web.access import EVERYBODY, POSTERS, SIGNED_IN, allow, person, reader
 from broker.web.forms import read_form
-from broker.web.post_filters import SORT_NAMES, chips, filter_groups, read_filters
+from broker.web.post_filters import chips, filter_groups, read_filters, sort_names
 from broker.web.post_form import (
     PostForm,
     countries_of,
@@ -55,8 +56,9 @@ from broker.web.post_form import (
     take_hints,
     typed_form,
 )
-from broker.web.presentation import day, paginate, post_address
+from broker.web.presentation import day, paginate, paginate_numbers, post_address
 from broker.web.reading import database, exchange, language, today
+from matching.search import Found
 from models import Conflict, DomainError, InvalidInput, Need, Offer, PostStatus
 
 pages = Blueprint("posts", __name__)
@@ -79,18 +81,22 @@ def offers() -> str:
 def _list(kind: str) -> str:
     session, reference = database(), exchange().reference
     filters = read_filters(kind, request.args)
-    counts = count_choices(session, filters)
+    results = search_posts(exchange(), session, filters, counted=True) if filters.text else None
+    counts = results.counts if results else count_choices(session, filters)
     organisation = filters.organisation and find_organisation(session, filters.organisation)
     return render_template(
         "posts/list.html",
         kind=kind,
         filters=filters,
-        page=paginate(session, find_posts(filters)),
+        page=paginate_numbers(results.ids, partial(load_posts, session))
+        if results
+        else paginate(session, find_posts(filters)),
+        found=results.found if results else Found(),
         groups=filter_groups(filters, counts, reference, language()),
         chips=chips(
             filters, reference, language(), organisation.name(language()) if organisation else ""
         ),
-        sorts=SORT_NAMES,
+        sorts=sort_names(filters),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -25,6 +26,7 @@ from broker.messages import STATES
 from broker.sources import DOCUMENTS, MANDATE_SETS
 from broker.web.access import allowed_roles, reader
 from broker.web.reading import database, exchange, language, today
+from matching.search import excerpt, mark
 from models import LANGUAGES, LIVE, Post, PostStatus, Role, localised
 
 PAGE_SIZE = 20
@@ -78,11 +80,23 @@ def paginate(session: Session, query: Select[Any], size: int = PAGE_SIZE) -> Pag
     """The page of the query that the address asks for; a number out of range is drawn in."""
     count = select(func.count()).select_from(query.order_by(None).options().subquery())
     total = session.scalar(count) or 0
-    asked = request.args.get("page", "1")
-    number = int(asked) if asked.isdecimal() and len(asked) < 9 else 1
-    number = min(max(number, 1), max(1, ceil(total / size)))
+    number = _page_asked_for(total, size)
     rows = session.scalars(query.limit(size).offset((number - 1) * size)).unique().all()
     return Page(list(rows), number, total, size)
+
+
+def paginate_numbers(
+    numbers: Sequence[int], load: Callable[[Sequence[int]], list[Any]], size: int = PAGE_SIZE
+) -> Page:
+    """The same for a list whose order is known already: ``load`` brings the rows of one page."""
+    number = _page_asked_for(len(numbers), size)
+    return Page(load(numbers[(number - 1) * size : number * size]), number, len(numbers), size)
+
+
+def _page_asked_for(total: int, size: int) -> int:
+    asked = request.args.get("page", "1")
+    number = int(asked) if asked.isdecimal() and len(asked) < 9 else 1
+    return min(max(number, 1), max(1, ceil(total / size)))
 
 
 def address_with(**changes: Any) -> str:
@@ -213,6 +227,14 @@ def paragraphs(text: str) -> Markup:
     return Markup("").join(Markup("<p>{}</p>").format(part) for part in parts)
 
 
+def marked(text: str, forms: frozenset[str]) -> Markup:
+    """A text with the words marked that were found in it, escaped."""
+    return Markup("").join(
+        Markup("<mark>{}</mark>").format(piece) if found else escape(piece)
+        for piece, found in mark(text, forms)
+    )
+
+
 def may_open(endpoint: str) -> bool:
     """Whether the reader's role opens that endpoint: menus show nothing that would be refused."""
     user = reader()
@@ -233,6 +255,8 @@ def prepare(app: Flask) -> None:
         role_name=role_name,
         field_name=field_name,
         paragraphs=paragraphs,
+        marked=marked,
+        excerpt=excerpt,
     )
     app.jinja_env.globals.update(
         label=label,

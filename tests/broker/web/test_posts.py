@@ -90,7 +90,8 @@ FULL_OFFER = {
 
 def titles(page: str) -> list[str]:
     """The titles of the cards of a list, in order."""
-    return re.findall(r'class="card-title"><a [^>]*><span [^>]*>([^<]*)</span>', page)
+    found = re.findall(r'class="card-title"><a [^>]*><span [^>]*>(.*?)</span>', page)
+    return [re.sub(r"</?mark>", "", title) for title in found]
 
 
 def stored(exchange, model=Post) -> int:
