@@ -44,6 +44,8 @@ SENTENCES = {
     "sign_in_needed": _l("Please sign in first."),
     "role_needed": _l("Your role does not open this page."),
     "bad_credentials": _l("The e-mail address or the password is not right. Check both and try again."),
+    "bad_token": _l("This token opens nothing: it is unknown, revoked or expired, or it is not sent as “Authorization: Bearer …”. Make a new one under “My account”."),
+    "scope_needed": _l("This token is not for that: it lacks the scope “%(scope)s”, or your role does not have it."),
     "account_closed": _l("This account is closed. Write to the secretariat to open it again."),
     # Conflicts
     "interest_exists": _l("Interest in this match has been expressed already. Look at the match for the answer."),
@@ -64,15 +66,20 @@ SENTENCES = {
     "terms_changed": _l("The other side has put version %(number)s of the terms on the table in the meantime. Read it, then decide again."),
     "already_signed": _l("Your side has already signed %(reference)s."),
     "agreement_not_in_force": _l("%(reference)s is not in force, so its milestones and indicators cannot be reported on."),
+    "more_than_need_asks": _l("This gives more than the need %(reference)s still asks for. Propose smaller terms, or say in the terms that more is meant."),
     "agreement_exists": _l("There is already an open agreement, %(reference)s, for this match."),
     "milestone_done": _l("The milestone “%(title)s” is already marked as done."),
     "post_changed": _l("Somebody else has changed this post since you opened it. Your text is kept below; compare it with the present version and save again."),
+    "version_needed": _l("Say which version you have read: send its ETag in the header If-Match."),
+    "version_stale": _l("Somebody else has changed this since you read it. Read it again, then decide."),
+    "key_reused": _l("This idempotency key was used for another request. Take a new one for each request."),
+    "key_busy": _l("The first request with this idempotency key is not answered yet. Try again in a moment."),
+    "too_many_tokens": _l("You hold %(most)s tokens that still work. Revoke one first."),
     "changed_meanwhile": _l("Somebody else has changed this at the same moment. Reload the page and try again."),
     "audit_event_is_final": _l("Audit events are never changed or deleted."),
     "email_taken": _l("An account with the address %(email)s exists already."),
     "own_role": _l("You cannot take your own role or account away. Ask a colleague of the secretariat."),
     "last_secretariat": _l("This is the only account of the secretariat; open another one first."),
-    # Jobs
     "conflict_lifted": _l("This conflict of interest was lifted already."),
     "conflict_declared": _l("You have declared this conflict of interest already."),
     "pairing_exists": _l("Somebody has suggested this pairing already. Look at the match for the reason."),
@@ -80,6 +87,7 @@ SENTENCES = {
     "invitation_exists": _l("%(organisation)s has been invited to a pilot on this theme already."),
     "invitation_answered": _l("This invitation has been answered already."),
     "offer_used_up": _l("All places or all the money of the offer %(reference)s are committed by agreements, so nothing is left for another one."),
+    # Jobs
     "job_transition": _l("This job is “%(now)s” and cannot become “%(then)s”. Reload the page to see its present state."),
     "no_such_job": _l("There is no such job, or it is not yours to see."),
     "job_has_ended": _l("This job has ended already, so there is nothing to stop."),
@@ -116,21 +124,26 @@ SENTENCES = {
     "pool_taken": _l("These needs can no longer be pooled: one of them has left the exchange, or is asked about in another pool."),
     # Capacity
     "capacity_exceeded": _l("The offer %(reference)s has not enough left for this: asked are %(places_asked)s places and %(money_asked)s %(currency)s; left are %(places_left)s places and %(money_left)s %(currency)s. Propose smaller terms."),
+    "means_exceeded": _l("The offer %(reference)s has not enough money left for this. Its budget is sealed; propose a smaller amount."),
     "offer_not_live": _l("The offer %(reference)s is no longer on the exchange, so nothing can be committed from it."),
     "need_not_live": _l("The need %(reference)s is no longer on the exchange."),
     "not_eligible": _l("This offer cannot serve this need. See “why not” for the rules that stand in the way."),
     # Finding
     "no_such_page": _l("There is nothing at this address."),
     "no_such_post": _l("There is no such post, or it is not public."),
-    "no_such_match": _l("There is no such match."),
     "no_such_task_force": _l("There is no such task force."),
     "no_such_conflict": _l("There is no such declaration of a conflict of interest, or it is not yours to see."),
     "no_such_invitation": _l("There is no such invitation, or it is not yours to see."),
     "no_such_delegate": _l("There is no such colleague in your organisation."),
     "no_such_entry": _l("This entry is not there any more. Reload the page to see the present list."),
+    "no_such_match": _l("There is no such match."),
     "no_such_agreement": _l("There is no such agreement, or it is not public."),
     "no_such_user": _l("There is no account with the address %(email)s."),
     "no_such_organisation": _l("There is no organisation with the code %(code)s."),
+    "no_such_token": _l("There is no such token, or it is not yours."),
+    "no_such_webhook": _l("There is no such webhook, or it is not your organisation’s."),
+    "no_such_delivery": _l("There is no such delivery."),
+    "no_such_list": _l("There is no list with that name."),
     "no_such_run": _l("There is no such match run."),
     "no_run_yet": _l("Matching has not been run yet. The secretariat starts it, or “broker match” does."),
     # The request
@@ -140,6 +153,8 @@ SENTENCES = {
     "too_large": _l("What you sent is too large. Send at most %(megabytes)s MB."),
     "too_many_requests": _l("Too many attempts. Wait a minute and try again."),
     "method_not_allowed": _l("This address does not do that."),
+    "not_acceptable": _l("This address answers in JSON alone. Accept application/json."),
+    "not_json": _l("Send JSON, and say so: Content-Type: application/json."),
     "internal_error": _l("Something went wrong on our side. Nothing of what you did was stored half-way. Please try again."),
     # Settings, files, database
     "unknown_setting": _l("The environment names the setting %(name)s, which does not exist. Known are: %(known)s."),
@@ -160,19 +175,29 @@ FIELD_PROBLEMS = {
     "more_than_committed": _l("This is more than the agreement committed."),
     "below_committed": _l("Agreements have already committed %(committed)s; the offer cannot have less."),
     "more_than_left": _l("The offer has only %(left)s left."),
+    "more_than_asked": _l("The need still asks for only %(open)s. Give less, or tick below that more is meant."),
+    "currency_committed": _l("Agreements have committed money in %(currency)s, so the currency stays."),
     "not_negative": _l("Give zero or a positive number."),
     "before_start": _l("The end lies before the start."),
     "past_date": _l("This date has passed."),
     "least_above_most": _l("The least is larger than the most."),
     "currency_missing": _l("Say in which currency the amounts are."),
+    "delegate_of_government": _l("Only a government has colleagues who write needs for its focal point."),
+    "organisation_or_post": _l("Name an organisation or a post, one of the two."),
     "country_or_subregion": _l("Name the country, or the subregion for a regional need."),
     "not_your_country": _l("You post for %(country)s; choose your own country."),
     "not_your_subregion": _l("You coordinate another subregion."),
-    "organisation_or_post": _l("Name an organisation or a post, one of the two."),
     "modality_of_other_kind": _l("This modality belongs to another kind of support."),
     "grant_above_budget": _l("One grant cannot be larger than the budget in all."),
     "per_beneficiary_above_places": _l("The places for one beneficiary cannot be more than the places in all."),
     "nothing_agreed": _l("Say how many places or how much money is agreed, or describe the activities."),
+    "bad_cursor": _l("This is not a place in this list. Begin at its first page."),
+    "bad_key": _l("A key has 1 to 255 signs."),
+    "one_value": _l("Give one value."),
+    "scope_beyond_role": _l("Your role cannot give a token the scope “%(scope)s”."),
+    "webhook_https": _l("Give an address that begins with https:// and names no user."),
+    "webhook_private": _l("This address leads into a private network. Give one that everybody can reach."),
+    "webhook_unknown_host": _l("This name leads to no address."),
     "password_short": _l("Use at least 12 characters."),
     "same_language": _l("The post is written in this language already; translate it into another one."),
     "no_live_post": _l("No post on the exchange has the reference “%(reference)s”."),
@@ -183,10 +208,10 @@ FIELD_PROBLEMS = {
 
 STATES = {
     "draft": _l("draft"),
+    "to_endorse": _l("waiting for the focal point’s endorsement"),
     "submitted": _l("submitted for review"),
     "returned": _l("returned with a comment"),
     "published": _l("published"),
-    "to_endorse": _l("waiting for the focal point’s endorsement"),
     "partly_committed": _l("partly committed"),
     "fulfilled": _l("fulfilled"),
     "exhausted": _l("exhausted"),
@@ -215,10 +240,10 @@ STATES = {
     "asked": _l("countries are asked"),
     "agreed": _l("all countries consent"),
     "refused": _l("a country does not consent"),
+    "willing": _l("wants to take part"),
 }
 """State of a post, match, agreement, round, proposal or pool → its name."""
 
-    "willing": _l("wants to take part"),
 
 def sentence(error: DomainError) -> str:
     """What the error says to the reader."""
@@ -252,8 +277,8 @@ def _shown(name: str, value: Any) -> str:
         return "–"
     if name in ("now", "then", "status") and value in STATES:
         return str(STATES[value])
+    if name == "rules":
+        return "; ".join(str(RULE_NAMES.get(rule, rule)) for rule in value)
     if isinstance(value, list):
         return ", ".join(map(str, value)) or gettext("nothing")
     return str(value)
-    if name == "rules":
-        return "; ".join(str(RULE_NAMES.get(rule, rule)) for rule in value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -58,6 +59,9 @@ OPEN_TERMS = frozenset({_A.PROPOSED, _A.NEGOTIATED})
 
 IN_FORCE = frozenset({_A.SIGNED, _A.ACTIVE})
 """Statuses in which capacity is committed and milestones are followed."""
+
+COVERING = IN_FORCE | {_A.COMPLETED}
+"""Statuses in which an agreement covers what it is about."""
 
 PUBLICLY_REGISTERED = IN_FORCE | {_A.COMPLETED, _A.TERMINATED}
 """Statuses of the public register: what was signed stays known, however it ended."""
@@ -202,9 +206,24 @@ class Agreement(Base):
             self._ask_anew(party)
 
     def add_party(
-        self, by: User, organisation: Organisation, role: str, contribution: str = ""
+        self,
+        by: User,
+        organisation: Organisation,
+        role: str,
+        contribution: str = "",
+        *,
+        money: Decimal | None = None,
+        currency: str | None = None,
+        offer: Offer | None = None,
     ) -> AgreementParty:
         """Bring in a donor or partner, who must accept and sign like every party.
+
+        Parameters
+        ----------
+        money, currency
+            What it pays, once every party has signed.
+        offer
+            Its own offer from which that is committed; None where it states the amount alone.
 
         Raises
         ------
@@ -219,6 +238,9 @@ class Agreement(Base):
             organisation_id=organisation.id,
             role=role,
             contribution=contribution,
+            money=money,
+            currency=currency,
+            offer=offer,
         )
         self.parties.append(added)
         self._ask_anew(party)
@@ -401,6 +423,20 @@ class Agreement(Base):
         self.closing_report = words.strip()
         self.ended_at = self.updated_at = utc_now()
 
+    def gives(self, kind: str, kind_of: Mapping[str, str | None]) -> bool:
+        """Whether the terms on the table give that kind of support.
+
+        A modality gives the kind to which it belongs; terms that name no kind at all give all
+        that the offer does.
+
+        Parameters
+        ----------
+        kind_of
+            Modality → its kind; a kind itself is not in it, or has None.
+        """
+        named = self.current_terms.support_kinds or self.offer.support_kinds
+        return any((kind_of.get(code) or code) == kind for code in named)
+
     def late_milestones(self, on: date) -> list[Milestone]:
         """Milestones that were due before ``on`` and are not done."""
         if self.status not in IN_FORCE:
@@ -409,10 +445,19 @@ class Agreement(Base):
 
 
 class AgreementParty(Base):
-    """An organisation that takes part, and what it has accepted and signed."""
+    """An organisation that takes part, and what it has accepted and signed.
+
+    ``money`` is what a donor or partner pays beside the offer, from its own ``offer`` if it names
+    one. The ledger takes it when the agreement is signed.
+    """
 
     __tablename__ = "agreement_party"
-    __table_args__ = (UniqueConstraint("agreement_id", "organisation_id"),)
+    __table_args__ = (
+        UniqueConstraint("agreement_id", "organisation_id"),
+        CheckConstraint(
+            "money IS NULL OR (money > 0 AND currency IS NOT NULL)", name="money_has_currency"
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     agreement_id: Mapped[int] = mapped_column(
@@ -421,6 +466,9 @@ class AgreementParty(Base):
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     role: Mapped[str] = mapped_column(String(16))
     contribution: Mapped[str] = mapped_column(Text, default="", server_default="")
+    money: Mapped[Decimal | None]
+    currency: Mapped[str | None] = mapped_column(String(3))
+    offer_id: Mapped[int | None] = mapped_column(ForeignKey("offer.id"), index=True)
     shows_money: Mapped[bool] = mapped_column(default=True, server_default=true())
     shows_activities: Mapped[bool] = mapped_column(default=True, server_default=true())
     accepted_number: Mapped[int | None]
@@ -429,11 +477,15 @@ class AgreementParty(Base):
 
     agreement: Mapped[Agreement] = relationship(back_populates="parties")
     organisation: Mapped[Organisation] = relationship()
+    offer: Mapped[Offer | None] = relationship()
     signed_by: Mapped[User | None] = relationship()
 
 
 class AgreementTerms(Base):
-    """One version of the terms; never changed once it is on the table."""
+    """One version of the terms; never changed once it is on the table.
+
+    ``beyond_need`` says that it is meant to give more than the need still asks for.
+    """
 
     __tablename__ = "agreement_terms"
     __table_args__ = (
@@ -457,6 +509,7 @@ class AgreementTerms(Base):
     places: Mapped[int | None]
     money: Mapped[Decimal | None]
     currency: Mapped[str | None] = mapped_column(String(3))
+    beyond_need: Mapped[bool] = mapped_column(default=False, server_default=false())
     support_kinds: Mapped[list[str]] = mapped_column(default=list)
     milestones: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
     indicators: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
@@ -632,6 +685,9 @@ class Commitment(Base):
 
     ``money`` is in the offer's currency. ``need_money`` is the same amount in the need's
     currency, with the rate, its date and its source, so that no sum mixes currencies.
+
+    ``party`` is the donor or partner whose contribution it is; None for what the agreement's own
+    offer gives. Without an ``offer`` the party has stated an amount that no offer holds.
     """
 
     __tablename__ = "commitment"
@@ -645,7 +701,8 @@ class Commitment(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     agreement_id: Mapped[int] = mapped_column(ForeignKey("agreement.id"), index=True)
-    offer_id: Mapped[int] = mapped_column(ForeignKey("offer.id"), index=True)
+    offer_id: Mapped[int | None] = mapped_column(ForeignKey("offer.id"), index=True)
+    party_id: Mapped[int | None] = mapped_column(ForeignKey("agreement_party.id"), index=True)
     need_id: Mapped[int] = mapped_column(ForeignKey("need.id"), index=True)
     kind: Mapped[str] = mapped_column(String(8))
     places: Mapped[int] = mapped_column(default=0)
@@ -659,3 +716,5 @@ class Commitment(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     agreement: Mapped[Agreement] = relationship(back_populates="commitments")
+    offer: Mapped[Offer | None] = relationship()
+    party: Mapped[AgreementParty | None] = relationship()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -235,6 +236,10 @@ class RoundProposal(Base):
     ----------
     parts
         Kind of support → places.
+    money, currency
+        The grant that is proposed, in the offer's currency; None where it is places alone.
+    need_money, need_currency, rate, rate_date, rate_source
+        What that comes to in the need's currency, and how; no rate where the two are the same.
     number
         The version of the round that first proposed it.
     """
@@ -242,7 +247,13 @@ class RoundProposal(Base):
     __tablename__ = "round_proposal"
     __table_args__ = (
         UniqueConstraint("round_id", "need_id", "offer_id"),
-        CheckConstraint("places > 0", name="places_positive"),
+        CheckConstraint(
+            "places >= 0 AND (places > 0 OR (money IS NOT NULL AND money > 0))",
+            name="gives_something",
+        ),
+        CheckConstraint(
+            "money IS NULL OR (money >= 0 AND currency IS NOT NULL)", name="money_has_currency"
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -252,6 +263,13 @@ class RoundProposal(Base):
     number: Mapped[int]
     parts: Mapped[dict[str, Any]] = mapped_column(default=dict)
     places: Mapped[int]
+    money: Mapped[Decimal | None]
+    currency: Mapped[str | None] = mapped_column(String(3))
+    need_money: Mapped[Decimal | None]
+    need_currency: Mapped[str | None] = mapped_column(String(3))
+    rate: Mapped[float | None]
+    rate_date: Mapped[date | None]
+    rate_source: Mapped[str] = mapped_column(Text, default="", server_default="")
     score: Mapped[float]
     status: Mapped[ProposalStatus] = mapped_column(
         String(10), default=ProposalStatus.WAITING, index=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -9,14 +10,17 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
-from models.agreement import Agreement, Commitment
+from models.agreement import COVERING, Agreement, AgreementParty, Commitment
 from models.base import utc_now
 from models.errors import CapacityExceeded, Conflict, InvalidInput
 from models.post import Need, Offer, Post, PostStatus
-from models.reference import Currency
+from models.reference import Currency, Term
 
 NOTHING = Decimal(0)
 CENT = Decimal("0.01")
+
+ROUNDING = Decimal(1)
+"""By how much an amount that was converted may exceed another and still be the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,106 +63,201 @@ def convert(session: Session, money: Decimal, from_: str | None, to: str | None)
 
 
 def commit(session: Session, agreement: Agreement) -> Commitment:
-    """Set the agreed places and money of the offer aside, and cover the need with them.
+    """Set the agreed places and money aside, and cover the need with them.
 
-    The offer's balance changes in a single UPDATE whose WHERE clause holds the capacity rule:
+    What the agreement's offer gives is one row; what each donor or partner pays is one more, from
+    its own offer if it names one.
+
+    An offer's balance changes in a single UPDATE whose WHERE clause holds the capacity rule:
     whoever comes second at the same moment finds no row to change. An offer or need that states
     no currency takes that of the first money committed, so that its balance has only one.
+
+    Returns
+    -------
+    Commitment
+        The row of the agreement's own offer.
 
     Raises
     ------
     CapacityExceeded
-        If fewer places or less money are left than the terms say, or the offer is no longer
+        If fewer places or less money are left than the terms say, or an offer is no longer
         on the exchange.
     Conflict
-        If the need is no longer on the exchange, or the agreement's capacity is committed already.
+        If the need is no longer on the exchange, asks for less than the terms give and they do
+        not say that this is meant, or the agreement's capacity is committed already.
     InvalidInput
-        If the terms' money is not in the offer's currency.
+        If the money is not in its offer's currency.
     """
-    terms, offer, need = agreement.current_terms, agreement.offer, agreement.need
-    places, money = terms.places or 0, terms.money or NOTHING
+    terms, need = agreement.current_terms, agreement.need
     session.flush()
-    _hold(session, offer, need)
+    donors = [party for party in agreement.parties if party.money]
+    _hold(session, agreement.offer, need, *(party.offer for party in donors if party.offer))
     if agreement.commitments:
         raise Conflict("already_signed", reference=agreement.reference)
     if not need.is_live:
         raise Conflict("need_not_live", reference=need.reference)
-    if money:
-        if terms.currency is None or terms.currency != (offer.currency or terms.currency):
-            raise InvalidInput({"currency": [("currency_of_offer", {"currency": offer.currency})]})
-        offer.currency = terms.currency
-        need.currency = need.currency or terms.currency
-    if not (offer.is_live and _take(session, offer, places, money)):
+    if not terms.beyond_need and beyond_need(session, agreement):
+        raise Conflict("more_than_need_asks", reference=need.reference)
+    gifts = [
+        _Gift(agreement.offer, None, terms.places or 0, terms.money or NOTHING, terms.currency)
+    ]
+    gifts += [_Gift(p.offer, p, 0, p.money or NOTHING, p.currency) for p in donors]
+    rows = [_give(session, agreement, gift) for gift in gifts]
+    return rows[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Gift:
+    """What one side of an agreement sets aside; ``party`` is None for the agreement's own offer."""
+
+    offer: Offer | None
+    party: AgreementParty | None
+    places: int
+    money: Decimal
+    currency: str | None
+
+
+def _give(session: Session, agreement: Agreement, gift: _Gift) -> Commitment:
+    need, offer = agreement.need, gift.offer
+    if gift.money:
+        held_in = offer.currency if offer else None
+        if gift.currency is None or gift.currency != (held_in or gift.currency):
+            raise InvalidInput({"currency": [("currency_of_offer", {"currency": held_in})]})
+        need.currency = need.currency or gift.currency
+        if offer is not None:
+            offer.currency = gift.currency
+    if offer is not None and not (offer.is_live and _take(session, offer, gift.places, gift.money)):
         raise CapacityExceeded(
             "capacity_exceeded"
             if offer.is_live or offer.status == PostStatus.EXHAUSTED
             else "offer_not_live",
             reference=offer.reference,
-            places_asked=places,
+            places_asked=gift.places,
             places_left=offer.remaining_places(),
-            money_asked=money,
+            money_asked=gift.money,
             money_left=offer.remaining_money(),
             currency=offer.currency,
         )
-    covered = convert(session, money, offer.currency, need.currency)
-    return _enter(session, agreement, "commit", places, money, covered)
+    covered = convert(session, gift.money, gift.currency, need.currency)
+    return _enter(session, agreement, "commit", gift, covered)
+
+
+def beyond_need(session: Session, agreement: Agreement) -> frozenset[str]:
+    """In which of ``"places"`` and ``"money"`` the terms give more than the need still asks for.
+
+    What donors and partners pay counts with the offer's own money, in the need's currency.
+    """
+    terms, need = agreement.current_terms, agreement.need
+    found = set()
+    places_open, money_open = need.places_open(), need.money_open()
+    if terms.places and places_open is not None and terms.places > places_open:
+        found.add("places")
+    sums = [(terms.money, terms.currency), *((p.money, p.currency) for p in agreement.parties)]
+    amounts = [(money, currency) for money, currency in sums if money]
+    given = sum(
+        (convert(session, money, currency, need.currency).money for money, currency in amounts),
+        NOTHING,
+    )
+    converted = any(currency != need.currency for _money, currency in amounts)
+    if money_open is not None and given > money_open + (ROUNDING if converted else NOTHING):
+        found.add("money")
+    return frozenset(found)
 
 
 def give_back(
-    session: Session, agreement: Agreement, places_used: int, money_used: Decimal
+    session: Session,
+    agreement: Agreement,
+    places_used: int,
+    money_used: Decimal,
+    contributions_used: Mapping[int, Decimal] | None = None,
 ) -> Commitment:
-    """Return to the offer what an ended agreement did not use.
+    """Return what an ended agreement did not use, to the offers that it came from.
 
     The need's share is returned at the rate of the commitment, whatever the rate is now.
+
+    Parameters
+    ----------
+    contributions_used
+        Number of a donor's or partner's party → how much of its money was used; nothing of those
+        that are left out.
+
+    Returns
+    -------
+    Commitment
+        The row of the agreement's own offer.
 
     Raises
     ------
     InvalidInput
         If more was used than was committed.
     """
-    rows = agreement.commitments
-    places_held = sum(row.places for row in rows)
-    money_held = sum((row.money for row in rows), NOTHING)
-    places, money = places_held - places_used, money_held - money_used
+    used = contributions_used or {}
+    own = [row for row in agreement.commitments if row.party_id is None]
+    of_party = {
+        row.party_id: row for row in agreement.commitments if row.party_id and row.kind == "commit"
+    }
+    places = sum(row.places for row in own) - places_used
+    money = sum((row.money for row in own), NOTHING) - money_used
     problems: dict[str, object] = {}
     if places < 0 or places_used < 0:
         problems["places_used"] = [("more_than_committed", {})]
     if money < 0 or money_used < 0:
         problems["money_used"] = [("more_than_committed", {})]
+    beyond: dict[int, object] = {
+        number: {"money_used": [("more_than_committed", {})]}
+        for number, (party_id, amount) in enumerate(used.items())
+        if party_id not in of_party or not 0 <= amount <= of_party[party_id].money
+    }
+    if beyond:
+        problems["contributions_used"] = beyond
     if problems:
         raise InvalidInput(problems)
     session.flush()
-    _hold(session, agreement.offer, agreement.need)
-    _take(session, agreement.offer, -places, -money)
+    offers = [row.offer for row in of_party.values() if row.offer]
+    _hold(session, agreement.offer, agreement.need, *offers)
+    first = own[0] if own else None
+    returned = _return(session, agreement, first, places, money)
+    for party_id, row in of_party.items():
+        _return(session, agreement, row, 0, row.money - used.get(party_id, NOTHING))
+    return returned
+
+
+def _return(
+    session: Session, agreement: Agreement, row: Commitment | None, places: int, money: Decimal
+) -> Commitment:
+    """Give back a part of what ``row`` has taken; without one, of nothing, to the offer."""
+    offer = row.offer if row else agreement.offer
+    if offer is not None:
+        _take(session, offer, -places, -money)
     uncovered = NOTHING
-    if money:
-        need_money_held = sum((row.need_money for row in rows), NOTHING)
-        uncovered = (need_money_held * money / money_held).quantize(CENT, ROUND_HALF_EVEN)
-    first = rows[0] if rows else None
+    if row is not None and money:
+        uncovered = (row.need_money * money / row.money).quantize(CENT, ROUND_HALF_EVEN)
     covered = Conversion(
         -uncovered,
-        first.need_currency if first else agreement.need.currency,
-        first.rate if first else None,
-        first.rate_date if first else None,
-        first.rate_source if first else "",
+        row.need_currency if row else agreement.need.currency,
+        row.rate if row else None,
+        row.rate_date if row else None,
+        row.rate_source if row else "",
     )
-    return _enter(session, agreement, "return", -places, -money, covered)
+    currency = row.currency if row else agreement.offer.currency
+    gift = _Gift(offer, row.party if row else None, -places, -money, currency)
+    return _enter(session, agreement, "return", gift, covered)
 
 
-def _hold(session: Session, offer: Offer, need: Need) -> None:
-    """Lock both posts until the transaction ends, and read them as they are now.
+def _hold(session: Session, *posts: Post) -> None:
+    """Lock the posts until the transaction ends, and read them as they are now.
 
     Always in the order of their numbers, so that two signers never wait for each other. SQLite
     has one lock for everything, which :func:`models.database.begin_writing` has taken.
     """
     session.execute(
         select(Post.id)
-        .where(Post.id.in_((offer.id, need.id)))
+        .where(Post.id.in_([post.id for post in posts]))
         .order_by(Post.id)
         .with_for_update(key_share=True)
     ).all()
-    session.refresh(offer)
-    session.refresh(need)
+    for post in posts:
+        session.refresh(post)
 
 
 def _take(session: Session, offer: Offer, places: int, money: Decimal) -> bool:
@@ -182,22 +281,18 @@ def _take(session: Session, offer: Offer, places: int, money: Decimal) -> bool:
 
 
 def _enter(
-    session: Session,
-    agreement: Agreement,
-    kind: str,
-    places: int,
-    money: Decimal,
-    covered: Conversion,
+    session: Session, agreement: Agreement, kind: str, gift: _Gift, covered: Conversion
 ) -> Commitment:
-    """Write the row, cover the need by it, and let both posts' statuses follow."""
-    offer, need = agreement.offer, agreement.need
+    """Write the row, cover the need by it, and let the posts' statuses follow."""
+    offer, need = gift.offer, agreement.need
     row = Commitment(
         kind=kind,
-        offer_id=offer.id,
+        offer=offer,
+        party=gift.party,
         need_id=need.id,
-        places=places,
-        money=money,
-        currency=offer.currency,
+        places=gift.places,
+        money=gift.money,
+        currency=offer.currency if offer else gift.currency,
         need_money=covered.money,
         need_currency=covered.currency,
         rate=covered.rate,
@@ -211,16 +306,37 @@ def _enter(
         update(table)  # type: ignore[arg-type]
         .where(table.c.id == need.id)
         .values(
-            places_covered=table.c.places_covered + places,
+            places_covered=table.c.places_covered + gift.places,
             money_covered=table.c.money_covered + covered.money,
         )
     )
     session.refresh(need)
+    need.kinds_covered = covered_kinds(session, need)
     # The balances were changed in SQL; the stamp tells every process that the posts have changed.
-    offer.updated_at = need.updated_at = utc_now()
-    offer.follow_balance()
-    need.follow_balance()
+    for post in (need, offer):
+        if post is not None:
+            post.updated_at = utc_now()
+            post.follow_balance()
     return row
+
+
+def covered_kinds(session: Session, need: Need) -> list[str]:
+    """The kinds of support that the need's agreements give: those in force, and those completed."""
+    terms = select(Term.code, Term.parent).where(Term.scheme == "support_kind")
+    kind_of = {row.code: row.parent for row in session.execute(terms)}
+    agreements = session.scalars(
+        select(Agreement)
+        .where(Agreement.need_id == need.id, Agreement.status.in_(COVERING))
+        .options(
+            selectinload(Agreement.terms),
+            selectinload(Agreement.offer).selectinload(Offer.supports),
+        )
+    ).all()
+    return [
+        kind
+        for kind in need.support_kinds
+        if any(agreement.gives(kind, kind_of) for agreement in agreements)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +395,10 @@ def balance(session: Session, post: Offer | Need) -> Balance:
         select(Commitment)
         .where((Commitment.offer_id if is_offer else Commitment.need_id) == post.id)
         .order_by(Commitment.id)
-        .options(selectinload(Commitment.agreement))
+        .options(
+            selectinload(Commitment.agreement),
+            selectinload(Commitment.party).selectinload(AgreementParty.organisation),
+        )
     )
     entries: list[Entry] = []
     places, money = 0, NOTHING

@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Base, utc_now
@@ -80,6 +80,12 @@ DELEGATES_EDIT = frozenset({_P.DRAFT, _P.TO_ENDORSE, _P.RETURNED, _P.WITHDRAWN})
 
 FOLLOWS_BALANCE = LIVE | {_P.FULFILLED, _P.EXHAUSTED}
 """Statuses that say what the ledger holds: a post in one of them follows its balance."""
+
+FINANCE = "finance"
+"""The kind of support that is counted in money."""
+
+COUNTED_IN_PLACES = "capacity_building"
+"""The kind of support that is counted in places: seats in a course, internships, visits."""
 
 RENEWAL = timedelta(days=180)
 """For how long a published post stays on the exchange before it expires or is renewed."""
@@ -281,7 +287,7 @@ class Post(Base):
             self.move_to(self.status_by_balance())
 
     def submit(self, by: User) -> None:
-        """Hand the post to the secretariat for review.
+        """Hand the post to the secretariat for review; a delegate, to her focal point.
 
         Raises
         ------
@@ -303,15 +309,15 @@ class Post(Base):
         }
         if missing:
             raise InvalidInput(missing)
+        if by.is_delegate:
+            self.move_to(PostStatus.TO_ENDORSE)
+            return
         self.move_to(PostStatus.SUBMITTED)
         self.submitted_at = utc_now()
 
     def publish(self, by: User, on: date) -> None:
         """Put a reviewed post on the exchange, until it closes or ``RENEWAL`` has passed.
 
-        if by.is_delegate:
-            self.move_to(PostStatus.TO_ENDORSE)
-            return
         Raises
         ------
         NotAllowed
@@ -420,6 +426,7 @@ class Need(Post):
     money_least: Mapped[Decimal | None]
     money_most: Mapped[Decimal | None]
     money_covered: Mapped[Decimal] = mapped_column(default=Decimal(0))
+    kinds_covered: Mapped[list[str]] = mapped_column(default=list, server_default=text("'[]'"))
     money_sealed: Mapped[bool] = mapped_column(default=False)
     cofinancing: Mapped[Decimal | None]
     existing: Mapped[str] = mapped_column(Text, default="")
@@ -432,13 +439,6 @@ class Need(Post):
 
     __mapper_args__ = {"polymorphic_identity": "need", "polymorphic_load": "selectin"}
 
-    def subregions(self) -> frozenset[str]:
-        if self.country is not None and self.country.subregion:
-            return frozenset({self.country.subregion})
-        return frozenset({self.subregion} if self.subregion else ())
-
-    def places_open(self) -> int | None:
-        """Places still wanted; None where the need states no number."""
     def submit(self, by: User) -> None:
         super().submit(by)
         if self.status == PostStatus.TO_ENDORSE:
@@ -478,6 +478,13 @@ class Need(Post):
                 "post_transition", now=str(self.status), then="submitted", possible=[]
             )
 
+    def subregions(self) -> frozenset[str]:
+        if self.country is not None and self.country.subregion:
+            return frozenset({self.country.subregion})
+        return frozenset({self.subregion} if self.subregion else ())
+
+    def places_open(self) -> int | None:
+        """Places still wanted; None where the need states no number."""
         if self.places_wanted is None:
             return None
         return max(self.places_wanted - self.places_covered, 0)
@@ -487,16 +494,40 @@ class Need(Post):
         asked = self.money_most if self.money_most is not None else self.money_least
         return None if asked is None else max(asked - self.money_covered, Decimal(0))
 
+    def kinds_open(self) -> list[str]:
+        """The kinds of support of which something is still wanted.
+
+        A kind that the need counts is open while its number is: capacity building in places,
+        finance in money. Any other is open until an agreement gives it. A number whose own kind
+        is not asked for counts for the other kinds.
+        """
+        return [kind for kind in self.support_kinds if self._is_open(kind)]
+
+    def _is_open(self, kind: str) -> bool:
+        numbers = [
+            number
+            for number, counts in (
+                (self.places_open(), self._counts_places(kind)),
+                (self.money_open(), self._counts_money(kind)),
+            )
+            if counts and number is not None
+        ]
+        return any(numbers) or not (numbers or kind in self.kinds_covered)
+
+    def _counts_places(self, kind: str) -> bool:
+        kinds = self.support_kinds
+        if COUNTED_IN_PLACES in kinds:
+            return kind == COUNTED_IN_PLACES
+        return kind != FINANCE or kinds == [FINANCE]
+
+    def _counts_money(self, kind: str) -> bool:
+        return kind == FINANCE or FINANCE not in self.support_kinds
+
     def status_by_balance(self) -> PostStatus:
-        """Fulfilled once everything that the need states as a number is covered."""
-        if not (self.places_covered or self.money_covered):
+        """Fulfilled once nothing of what the need asks for is open."""
+        if not (self.places_covered or self.money_covered or self.kinds_covered):
             return PostStatus.PUBLISHED
-        still_open = [n for n in (self.places_open(), self.money_open()) if n is not None]
-        return (
-            PostStatus.FULFILLED
-            if still_open and not any(still_open)
-            else PostStatus.PARTLY_COMMITTED
-        )
+        return PostStatus.PARTLY_COMMITTED if self.kinds_open() else PostStatus.FULFILLED
 
 
 class Offer(Post):
@@ -521,8 +552,10 @@ class Offer(Post):
     own_country: Mapped[bool] = mapped_column(default=False)
     places: Mapped[int | None]
     places_per_beneficiary: Mapped[int | None]
+    places_least: Mapped[int | None]
     places_committed: Mapped[int] = mapped_column(default=0)
     money: Mapped[Decimal | None]
+    money_sealed: Mapped[bool] = mapped_column(default=False)
     grant_least: Mapped[Decimal | None]
     grant_most: Mapped[Decimal | None]
     money_committed: Mapped[Decimal] = mapped_column(default=Decimal(0))
@@ -555,7 +588,6 @@ class Offer(Post):
         """Exhausted once agreements have taken the last place or the last of the money."""
         if not (self.places_committed or self.money_committed):
             return PostStatus.PUBLISHED
-    money_sealed: Mapped[bool] = mapped_column(default=False)
         used_up = self.remaining_places() == 0 or self.remaining_money() == 0
         return PostStatus.EXHAUSTED if used_up else PostStatus.PARTLY_COMMITTED
 

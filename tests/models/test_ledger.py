@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from models import (
     Agreement,
+    AgreementParty,
     AgreementStatus,
     CapacityExceeded,
     Commitment,
@@ -38,6 +39,7 @@ from tests.factories import (
     make_currency,
     make_need,
     make_offer,
+    make_organisation,
     make_user,
     people,
     sign_by_all,
@@ -286,7 +288,8 @@ def test_posts_without_a_currency_take_that_of_the_first_money_and_never_mix(
 ) -> None:
     for code in ("EUR", "USD"):
         make_currency(session, code)
-    need, offer = make_need(session), make_offer(session)
+    need = make_need(session, support=("capacity_building", "finance"))
+    offer = make_offer(session)
     make_agreement(
         session, need, offer, status=AgreementStatus.SIGNED, money=Decimal(100), currency="EUR"
     )
@@ -304,6 +307,157 @@ def test_money_in_an_unknown_currency_is_refused(session: Session) -> None:
     with pytest.raises(InvalidInput) as raised:
         convert(session, Decimal(5), "XXX", "USD")
     assert raised.value.fields == {"currency": [("unknown_code", {"code": "XXX"})]}
+
+
+# --- What a need still asks for --------------------------------------------------------------
+
+
+def test_terms_that_give_more_than_the_need_asks_are_signed_only_if_they_say_so(
+    session: Session,
+) -> None:
+    make_currency(session, "USD")
+    need = make_need(session, places_wanted=10, money_most=Decimal(100), currency="USD")
+    for terms in ({"places": 11}, {"money": Decimal("100.01"), "currency": "USD"}):
+        agreement = make_agreement(session, need, **terms)
+        with pytest.raises(Conflict) as raised:
+            sign_by_all(session, agreement)
+        assert raised.value.code == "more_than_need_asks"
+        session.expire_all()
+    make_agreement(session, need, status=AgreementStatus.SIGNED, places=11, beyond_need=True)
+    assert (need.places_covered, need.places_open()) == (11, 0)
+    assert imbalances(session) == []
+
+
+def test_converted_amount_may_exceed_what_is_asked_by_its_rounding_alone(session: Session) -> None:
+    make_currency(session, "USD")
+    make_currency(session, "EUR")
+    need = make_need(session, support=("finance",), money_most=Decimal("110"), currency="USD")
+    make_agreement(
+        session, need, status=AgreementStatus.SIGNED, money=Decimal("100.30"), currency="EUR"
+    )
+    assert need.status == PostStatus.FULFILLED
+
+
+def test_kind_that_an_agreement_gives_is_covered_until_the_agreement_ends_early(
+    session: Session,
+) -> None:
+    kinds = ("capacity_building", "technical_support")
+    need = make_need(session, support=kinds, places_wanted=10)
+    offer = make_offer(session, support=kinds)
+    mission = make_agreement(
+        session, need, offer, status=AgreementStatus.SIGNED, support_kinds=["technical_support"]
+    )
+    assert need.kinds_covered == ["technical_support"]
+    assert need.kinds_open() == ["capacity_building"]
+    assert need.status == PostStatus.PARTLY_COMMITTED
+    # Places are counted: six of ten leave the kind open, the other four close the need.
+    for places, status in ((6, PostStatus.PARTLY_COMMITTED), (4, PostStatus.FULFILLED)):
+        make_agreement(
+            session, need, status=AgreementStatus.SIGNED,
+            support_kinds=["capacity_building"], places=places,
+        )  # fmt: skip
+        assert need.status == status
+    end(session, mission, 0, NOTHING)
+    assert need.kinds_open() == ["technical_support"]
+    assert need.status == PostStatus.PARTLY_COMMITTED
+
+
+@pytest.mark.parametrize(
+    ("support", "numbers", "covered", "open_kinds"),
+    [
+        (("finance",), {}, [], ["finance"]),
+        (("finance",), {}, ["finance"], []),
+        (("finance",), {"money_most": Decimal(5)}, ["finance"], ["finance"]),
+        (("finance", "technical_support"), {"places_wanted": 3}, ["technical_support"],
+         ["finance", "technical_support"]),
+        (("capacity_building", "technical_support"), {"places_wanted": 3}, ["technical_support"],
+         ["capacity_building"]),
+        (("capacity_building",), {"places_wanted": 3, "places_covered": 3}, [], []),
+        (("technical_support",), {"money_most": Decimal(5)}, ["technical_support"],
+         ["technical_support"]),
+    ],
+)  # fmt: skip
+def test_kind_is_open_while_its_number_is_or_until_an_agreement_gives_it(
+    session: Session,
+    support: tuple[str, ...],
+    numbers: dict[str, Any],
+    covered: list[str],
+    open_kinds: list[str],
+) -> None:
+    need = make_need(session, support=support, kinds_covered=covered, **numbers)
+    assert need.kinds_open() == open_kinds
+
+
+# --- Donors and partners who pay -------------------------------------------------------------
+
+
+def add_donor(session: Session, agreement: Agreement, **gift: Any) -> AgreementParty:
+    """A donor beside the two sides; everybody accepts anew."""
+    organisation = make_organisation(session, "other_donor", "ES")
+    donor = agreement.add_party(
+        people(session, agreement)[0], organisation, "donor", "Pays.", **gift
+    )
+    session.flush()
+    for person in people(session, agreement):
+        agreement.accept_terms(person, agreement.current_terms.number)
+    return donor
+
+
+def test_donor_pays_from_its_own_offer_in_the_same_transaction(session: Session) -> None:
+    for code in ("EUR", "USD"):
+        make_currency(session, code)
+    need = make_need(
+        session, support=("capacity_building", "finance"),
+        places_wanted=20, money_most=Decimal(5000), currency="USD",
+    )  # fmt: skip
+    purse = make_offer(session, support=("finance",), money=Decimal(1000), currency="EUR")
+    agreement = make_agreement(session, need, make_offer(session, places=20), places=20)
+    donor = add_donor(session, agreement, money=Decimal(600), currency="EUR", offer=purse)
+    sign_by_all(session, agreement)
+    assert purse.remaining_money() == Decimal(400)
+    assert need.places_open() == 0
+    own, paid = agreement.commitments
+    assert (own.places, own.party) == (20, None)
+    assert (paid.offer, paid.party, paid.money, paid.currency) == (purse, donor, 600, "EUR")
+    assert (paid.need_money, paid.need_currency) == (need.money_covered, "USD")
+    assert paid.rate
+    assert imbalances(session) == []
+    agreement.terminate(people(session, agreement)[0], "Ended early.")
+    give_back(session, agreement, 5, NOTHING, {donor.id: Decimal(150)})
+    assert purse.money_committed == Decimal(150)
+    assert need.places_covered == 5
+    assert imbalances(session) == []
+
+
+def test_donor_whose_offer_has_too_little_left_stops_the_signature(session: Session) -> None:
+    make_currency(session, "USD")
+    purse = make_offer(session, support=("finance",), money=Decimal(100), currency="USD")
+    offer = make_offer(session, places=20)
+    agreement = make_agreement(session, offer=offer, places=20)
+    add_donor(session, agreement, money=Decimal(101), currency="USD", offer=purse)
+    with pytest.raises(CapacityExceeded) as raised, session.begin_nested():
+        sign_by_all(session, agreement)
+    assert raised.value.params["reference"] == purse.reference
+    session.expire_all()
+    assert (offer.places_committed, purse.money_committed) == (0, 0)
+    assert session.scalar(select(func.count()).select_from(Commitment)) == 0
+
+
+def test_donor_without_an_offer_covers_the_need_by_what_it_states(session: Session) -> None:
+    make_currency(session, "USD")
+    need = make_need(session, support=("finance",), money_most=Decimal(500), currency="USD")
+    agreement = make_agreement(session, need, support_kinds=["finance"])
+    donor = add_donor(session, agreement, money=Decimal(300), currency="USD")
+    sign_by_all(session, agreement)
+    assert need.money_open() == Decimal(200)
+    assert [row.offer for row in agreement.commitments] == [agreement.offer, None]
+    assert imbalances(session) == []
+    agreement.terminate(people(session, agreement)[0], "Ended early.")
+    with pytest.raises(InvalidInput) as raised:
+        give_back(session, agreement, 0, NOTHING, {donor.id: Decimal(301)})
+    assert set(raised.value.fields) == {"contributions_used"}
+    give_back(session, agreement, 0, NOTHING, {donor.id: Decimal(300)})
+    assert need.money_open() == Decimal(200)
 
 
 # --- The check -------------------------------------------------------------------------------
@@ -369,8 +523,15 @@ class LedgerLife(RuleBasedStateMachine):
         which=st.tuples(st.integers(0, 1), st.integers(0, 1)),
         places=st.none() | st.integers(0, 9),
         money=st.none() | st.decimals(0, 300, places=2),
+        more_is_meant=st.booleans(),
     )
-    def sign(self, which: tuple[int, int], places: int | None, money: Decimal | None) -> Any:
+    def sign(
+        self,
+        which: tuple[int, int],
+        places: int | None,
+        money: Decimal | None,
+        more_is_meant: bool,
+    ) -> Any:
         need, offer = self.needs[which[0]], self.offers[which[1]]
         left, funds = offer.remaining_places(), offer.remaining_money()
         too_much = (left is not None and (places or 0) > left) or (
@@ -387,12 +548,14 @@ class LedgerLife(RuleBasedStateMachine):
                     places=places,
                     money=money,
                     currency="USD",
+                    beyond_need=more_is_meant,
                 )
         except CapacityExceeded:
             assert too_much or not offer.is_live
             return multiple()
-        except Conflict:
-            assert not need.is_live
+        except Conflict as refusal:
+            beyond = refusal.code == "more_than_need_asks" and not more_is_meant
+            assert beyond or not need.is_live
             return multiple()
         assert live
         assert not too_much
