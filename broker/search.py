@@ -17,13 +17,14 @@ from typing import Any
 from sqlalchemy import ARRAY, Integer, Select, cast, func, select
 from sqlalchemy.orm import Session
 
+from broker.desk import own_posts
 from broker.engine import OVERLAP, glossary_of, text_of
 from broker.exchange import Exchange
-from broker.posts import WHOLE, PostFilter, count_choices, find_posts
+from broker.posts import CLASSES, WHOLE, PostFilter, count_choices, find_posts
 from matching.glossary import Glossary
 from matching.search import Document, Found, Passage, SearchIndex
 from matching.text import Role, Side, Vector
-from models import LANGUAGES, PUBLICLY_READABLE, Post, utc_now
+from models import LANGUAGES, PUBLICLY_READABLE, Post, PostStatus, User, utc_now
 
 TITLE, SUMMARY, BODY, NAME = 3.0, 1.5, 1.0, 1.0
 """How much a word weighs that stands in a title, a summary, the text, or the provider's name."""
@@ -208,6 +209,26 @@ def search_posts(
         ids = [post_id for post_id in found.points if post_id in passing]
     counts = count_choices(session, plain, among=among) if counted else {}
     return Results(ids, counts, found)
+
+
+def search_own_posts(
+    exchange: Exchange, session: Session, by: User, text: str, *statuses: PostStatus
+) -> Results:
+    """The posts that are a person's own, drafts too, of those statuses or of all; best first.
+
+    What is her own is said by :func:`broker.desk.own_posts`.
+    """
+    points: dict[int, float] = {}
+    forms: frozenset[str] = frozenset()
+    for kind in CLASSES:
+        if text and by.may_post(kind):
+            found = exchange.post_search.find(session, text, kind, by.organisation_id)
+            points |= found.points
+            forms |= found.forms
+    own = own_posts(by, *statuses).where(Post.id.in_(listed(session, points)))
+    ids = session.scalars(own.with_only_columns(Post.id)).all()
+    ordered = sorted(ids, key=lambda post_id: (-points[post_id], post_id))
+    return Results(ordered, {}, Found({i: points[i] for i in ordered}, forms))
 
 
 def listed(session: Session, ids: Iterable[int]) -> Select[Any]:

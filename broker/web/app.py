@@ -31,6 +31,7 @@ from broker.web import (
     presentation,
     public,
     reading,
+    search,
     secretariat,
     weights,
 )
@@ -104,7 +105,7 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
     presentation.prepare(app)
     limiter = Limiter(get_remote_address, app=app)
     for module in (
-        public, account, posts, matches, agreements, parties, documents, ledger, secretariat,
+        public, account, search, posts, matches, agreements, parties, documents, ledger, secretariat,
         weights, clearing, duplicates, jobs,
     ):  # fmt: skip
         app.register_blueprint(module.pages)

@@ -42,7 +42,7 @@ from broker.posts import (
     visible_content,
     withdraw_post,
 )
-from broker.search import load_posts, search_posts
+from broker.search import load_posts, search_own_posts, search_posts
 from broker.sketch import Sketch
 from broker.suggestions import suggest_codes
 from broker.web.access import EVERYBODY, POSTERS, SIGNED_IN, allow, person, reader
@@ -320,9 +320,16 @@ def own() -> str:
     """All that one's organisation has posted, of one status or of all."""
     status = request.args.get("status", "")
     wanted = [PostStatus(status)] if status in set(PostStatus) else []
+    text = read_filters("need", request.args).text
+    if text:
+        found = search_own_posts(exchange(), database(), person(), text, *wanted)
+        page = paginate_numbers(found.ids, partial(load_posts, database()))
+    else:
+        page = paginate(database(), own_posts(person(), *wanted))
     return render_template(
         "posts/own.html",
-        page=paginate(database(), own_posts(person(), *wanted)),
+        page=page,
+        text=text,
         counts=count_own_posts(database(), person()),
         status=wanted[0] if wanted else None,
     )

@@ -28,6 +28,7 @@ TABLE = {
     "account.choose_language": EVERYBODY,
     "account.sign_out": SIGNED_IN,
     "account.profile": SIGNED_IN,
+    "search.everywhere": EVERYBODY,
     "posts.needs": EVERYBODY,
     "posts.offers": EVERYBODY,
     "posts.page": EVERYBODY,
