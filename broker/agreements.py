@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
 from broker.messages import FIELD_PROBLEMS
+from broker.news import tell_of_acceptance, tell_of_agreement, tell_of_signature, tell_of_terms
 from broker.reference import Reference
 from broker.schemas import Count, Money, Strict, TermsSchema, Text, load
 from broker.terms import draft_terms, terms_content
@@ -365,6 +366,7 @@ def propose_agreement(
     # Numbered by its row: two people who propose at the same moment get two numbers.
     agreement.reference = f"AG-{today.year}-{agreement.id:04d}"
     record(session, by, "agreement.proposed", agreement, after=terms_content(terms))
+    tell_of_terms(session, by, agreement)
     return agreement
 
 
@@ -449,6 +451,7 @@ def put_terms(
     values = _terms(agreement.offer, data, reference, today)
     terms = agreement.put_terms(AgreementTerms(**values), by, based_on)
     record(session, by, "agreement.terms", agreement, before=before, after=terms_content(terms))
+    tell_of_terms(session, by, agreement)
     return terms
 
 
@@ -464,6 +467,7 @@ def accept_terms(session: Session, by: User, agreement: Agreement, number: int) 
         before=before,
         after={"status": str(agreement.status), "number": number},
     )
+    tell_of_acceptance(session, by, agreement)
 
 
 def require_signable(by: User, agreement: Agreement) -> None:
@@ -502,6 +506,7 @@ def sign_agreement(session: Session, by: User, agreement: Agreement, number: int
             _set_up_follow_up(agreement)
             after |= {"places": row.places, "money": row.money, "currency": row.currency}
     record(session, by, "agreement.signed", agreement, before=before, after=after)
+    tell_of_signature(session, by, agreement, binding=binding)
     return binding
 
 
@@ -546,6 +551,7 @@ def start_agreement(session: Session, by: User, agreement: Agreement) -> None:
     before = {"status": str(agreement.status)}
     agreement.start(by)
     record(session, by, "agreement.started", agreement, before=before, after=_status(agreement))
+    tell_of_agreement(session, by, agreement, "agreement.started")
 
 
 def complete_agreement(session: Session, by: User, agreement: Agreement, report: str) -> None:
@@ -553,6 +559,7 @@ def complete_agreement(session: Session, by: User, agreement: Agreement, report:
     before = {"status": str(agreement.status)}
     agreement.complete(by, report)
     record(session, by, "agreement.completed", agreement, before=before, after=_status(agreement))
+    tell_of_agreement(session, by, agreement, "agreement.completed")
 
 
 def terminate_agreement(
@@ -583,6 +590,7 @@ def terminate_agreement(
         before=before,
         after={**_status(agreement), "places_returned": -row.places, "money_returned": -row.money},
     )
+    tell_of_agreement(session, by, agreement, "agreement.terminated")
     return row
 
 
@@ -592,6 +600,7 @@ def abandon_agreement(session: Session, by: User, agreement: Agreement, reason: 
     agreement.abandon(by, reason)
     _reopen_match(agreement)
     record(session, by, "agreement.abandoned", agreement, before=before, after=_status(agreement))
+    tell_of_agreement(session, by, agreement, "agreement.abandoned")
 
 
 def _reopen_match(agreement: Agreement) -> None:

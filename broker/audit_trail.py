@@ -86,6 +86,10 @@ ACTION_NAMES = {
     "pool.asked": _l("asked countries to pool their needs"),
     "pool.consented": _l("consented to a pool of needs"),
     "pool.refused": _l("refused a pool of needs"),
+    "search.saved": _l("saved a search"),
+    "search.changed": _l("changed a saved search"),
+    "search.deleted": _l("deleted a saved search"),
+    "silence.reminded": _l("reminded of what waits for an answer"),
     "run.finished": _l("ran matching"),
     "job.started": _l("started a job"),
     "job.stopped": _l("stopped a job"),
@@ -108,6 +112,7 @@ ENTITY_NAMES = {
     "clearinground": _l("Clearing round"),
     "roundproposal": _l("Proposal of a round"),
     "needpool": _l("Pool of needs"),
+    "savedsearch": _l("Saved search"),
     "weightset": _l("Weights"),
     "job": _l("Job"),
 }

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, selectinload
 from broker.audit import record
 from broker.clearing_sheet import FLOORS, POLICIES, Pairs, demand_of, digest, lay_out, work_out
 from broker.exchange import Exchange
+from broker.news import tell_of_proposal_answer, tell_of_proposals
 from broker.posts import expire_posts
 from broker.reference import Reference
 from broker.schemas import Code, Count, Strict, Text, load
@@ -410,6 +411,7 @@ def send_round(session: Session, by: User, found: ClearingRound) -> list[RoundPr
     session.add_all(made)
     after = {"version": version.number, "proposals": len(made)}
     record(session, by, "round.sent", found, after=after)
+    tell_of_proposals(session, by, made)
     return made
 
 
@@ -495,6 +497,7 @@ def answer_proposal(
         proposal,
         after={"status": str(proposal.status), "side": proposal.side_of(by), "reason": reason},
     )
+    tell_of_proposal_answer(session, by, proposal)
 
 
 def _match_of(session: Session, proposal: RoundProposal) -> Match:

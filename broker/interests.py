@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
+from broker.news import tell_of_answer, tell_of_interest
 from models import (
     Conflict,
     Dismissal,
@@ -110,6 +111,7 @@ def express_interest(
         before={"status": before},
         after={"status": str(match.status), "side": interest.side, "share": share},
     )
+    tell_of_interest(session, by, match, interest)
     return interest
 
 
@@ -136,6 +138,7 @@ def answer_interest(
         before={"status": before},
         after={"status": str(match.status), "reason": reason},
     )
+    tell_of_answer(session, by, match, interest)
     return interest
 
 
@@ -153,7 +156,7 @@ def dismiss_match(
     match = _begun(session, need, offer, score)
     if match.side_of(by) is None:
         raise NotAllowed("match_side")
-    before = str(match.status)
+    before, waiting = str(match.status), match.open_interest()
     dismissal = match.dismiss(by, reason, note)
     match.updated_at = utc_now()
     record(
@@ -164,6 +167,8 @@ def dismiss_match(
         before={"status": before},
         after={"status": str(match.status), "reason": reason},
     )
+    if waiting is not None and waiting.answer is not None:
+        tell_of_answer(session, by, match, waiting)
     return dismissal
 
 

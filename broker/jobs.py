@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MODULES: tuple[str, ...] = (
+    "broker.letters",
+    "broker.searches",
+    "broker.silence",
     "broker.engine",
     "broker.runs",
 )

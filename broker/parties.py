@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from broker.accounts import find_organisation
 from broker.audit import record
 from broker.messages import FIELD_PROBLEMS
+from broker.news import tell_of_new_party
 from broker.schemas import Strict, Text
 from models import (
     JOINING_ROLES,
@@ -99,6 +100,7 @@ def add_party(
         agreement,
         after={"organisation": joining.code, "role": role, "contribution": contribution},
     )
+    tell_of_new_party(session, by, agreement, joining)
     return party
 
 

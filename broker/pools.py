@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
 from broker.exchange import Exchange
+from broker.news import tell_of_pool, tell_of_pool_answer
 from broker.posts import WHOLE, content, write
 from broker.reference import Reference
 from matching.clearing import propose_pools
@@ -147,6 +148,7 @@ def ask_pool(exchange: Exchange, session: Session, by: User, need_ids: Sequence[
     session.add(pool)
     asked = [need.reference for need in idea.needs]
     record(session, by, "pool.asked", pool, after={"needs": asked})
+    tell_of_pool(session, by, pool)
     return pool
 
 
@@ -168,6 +170,7 @@ def answer_pool(
         pool,
         after={"status": str(pool.status), "note": note},
     )
+    tell_of_pool_answer(session, by, pool)
 
 
 def _coordinator(session: Session, subregion: str, reference: Reference, by: User) -> User:

@@ -13,6 +13,13 @@ from sqlalchemy import ColumnElement, Select, String, and_, cast, func, or_, sel
 from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
+from broker.news import (
+    tell_of_expiry,
+    tell_of_publication,
+    tell_of_review,
+    tell_of_submission,
+    tell_of_withdrawal,
+)
 from broker.reference import Reference
 from broker.schemas import NeedSchema, OfferSchema, load
 from models import (
@@ -389,6 +396,9 @@ def submit_post(
             before={"status": str(PostStatus.SUBMITTED)},
             after=_status(post),
         )
+        tell_of_publication(session, by, post)
+    else:
+        tell_of_submission(session, by, post)
 
 
 def publish_post(session: Session, by: User, post: Need | Offer, *, today: date) -> None:
@@ -397,6 +407,7 @@ def publish_post(session: Session, by: User, post: Need | Offer, *, today: date)
     post.publish(by, today)
     _keep_version(post, post.author)
     record(session, by, "post.published", post, before=before, after=_status(post))
+    tell_of_publication(session, by, post)
 
 
 def return_post(session: Session, by: User, post: Need | Offer, comment: str) -> None:
@@ -411,6 +422,7 @@ def return_post(session: Session, by: User, post: Need | Offer, comment: str) ->
         before=before,
         after={**_status(post), "comment": comment},
     )
+    tell_of_review(session, by, post)
 
 
 def withdraw_post(session: Session, by: User, post: Need | Offer) -> None:
@@ -418,6 +430,7 @@ def withdraw_post(session: Session, by: User, post: Need | Offer) -> None:
     before = _status(post)
     post.withdraw(by)
     record(session, by, "post.withdrawn", post, before=before, after=_status(post))
+    tell_of_withdrawal(session, by, post)
 
 
 def reopen_post(session: Session, by: User, post: Need | Offer) -> None:
@@ -453,6 +466,7 @@ def expire_posts(session: Session, *, today: date) -> list[Post]:
         if post.expire(today):
             record(session, None, "post.expired", post, before=before, after=_status(post))
             expired.append(post)
+    tell_of_expiry(session, expired)
     return expired
 
 

@@ -1,0 +1,318 @@
+"""What is told to whom: one function for each event that people wait for.
+
+Use cases call these in their own transaction, once the change is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from broker.notices import News, moderators, notify, tell, writers_of
+from models import (
+    Agreement,
+    AgreementStatus,
+    Interest,
+    Match,
+    Need,
+    NeedPool,
+    Offer,
+    Organisation,
+    PoolStatus,
+    Post,
+    ProposalStatus,
+    RoundProposal,
+    User,
+)
+from models.base import Labels
+
+
+def titles(post: Post) -> Labels:
+    """The title of a post in every language in which it has one."""
+    translated = {
+        code: text["title"] for code, text in post.translations.items() if text.get("title")
+    }
+    return {**translated, post.language: post.title}
+
+
+def _sides(match: Match | RoundProposal, side: str) -> tuple[Need | Offer, Need | Offer]:
+    """The post of that side, and the other side's."""
+    pair = (match.need, match.offer)
+    return pair if side == "need" else (match.offer, match.need)
+
+
+def tell_of_interest(session: Session, by: User, match: Match, interest: Interest) -> None:
+    """The other side is asked."""
+    own, other = _sides(match, interest.side)
+    notify(
+        session,
+        writers_of(session, [other])[other.id],
+        "interest.received",
+        match,
+        by=by,
+        title=titles(other),
+        organisation=own.organisation.names,
+        comment=interest.message,
+    )
+
+
+def tell_of_answer(session: Session, by: User, match: Match, interest: Interest) -> None:
+    """The side that was interested hears the answer, with its reason."""
+    own, other = _sides(match, interest.side)
+    accepted = interest.answer == "accepted"
+    notify(
+        session,
+        writers_of(session, [own])[own.id],
+        "interest.accepted" if accepted else "interest.declined",
+        match,
+        by=by,
+        title=titles(other),
+        organisation=other.organisation.names,
+        reason=None if accepted else interest.answer_reason or "other",
+        comment=interest.answer_message,
+    )
+
+
+def tell_of_proposals(session: Session, by: User, made: Iterable[RoundProposal]) -> None:
+    """Both sides of every proposal are asked."""
+    made = list(made)
+    posts = [post for proposal in made for post in (proposal.need, proposal.offer)]
+    writers = writers_of(session, posts)
+    tell(
+        session,
+        "proposal.received",
+        [
+            News(
+                writers[own.id],
+                proposal,
+                {
+                    "title": titles(other),
+                    "organisation": other.organisation.names,
+                    "round": proposal.round.name,
+                },
+                by,
+            )
+            for proposal in made
+            for own, other in (_sides(proposal, "need"), _sides(proposal, "offer"))
+        ],
+    )
+
+
+def tell_of_proposal_answer(session: Session, by: User, proposal: RoundProposal) -> None:
+    """Both sides hear what a proposal has come to, once it is accepted or declined."""
+    if proposal.status not in (ProposalStatus.ACCEPTED, ProposalStatus.DECLINED):
+        return
+    writers = writers_of(session, [proposal.need, proposal.offer])
+    accepted = proposal.status == ProposalStatus.ACCEPTED
+    path = f"/matches/{proposal.need_id}/{proposal.offer_id}" if accepted else ""
+    tell(
+        session,
+        "proposal.accepted" if accepted else "proposal.declined",
+        [
+            News(
+                writers[own.id],
+                proposal,
+                {
+                    "title": titles(other),
+                    "organisation": by.organisation.names,
+                    "round": proposal.round.name,
+                },
+                by,
+                path=path,
+            )
+            for own, other in (_sides(proposal, "need"), _sides(proposal, "offer"))
+            if accepted or own.organisation_id != by.organisation_id
+        ],
+    )
+
+
+def tell_of_pool(session: Session, by: User, pool: NeedPool) -> None:
+    """The countries are asked."""
+    needs = [member.need for member in pool.members]
+    writers = writers_of(session, needs)
+    tell(
+        session,
+        "pool.asked",
+        [
+            News(
+                writers[need.id],
+                pool,
+                {"title": titles(need), "subregion": pool.subregion},
+                by,
+            )
+            for need in needs
+        ],
+    )
+
+
+def tell_of_pool_answer(session: Session, by: User, pool: NeedPool) -> None:
+    """Who asked, the coordinator and the countries hear once a pool is agreed or refused."""
+    if pool.status == PoolStatus.ASKED:
+        return
+    kind = "pool.agreed" if pool.status == PoolStatus.AGREED else "pool.refused"
+    writers = writers_of(session, [member.need for member in pool.members])
+    people = [user for users in writers.values() for user in users]
+    people += [u for u in moderators(session) if u.moderates(frozenset({pool.subregion}))]
+    notify(
+        session,
+        people,
+        kind,
+        pool,
+        by=by,
+        subregion=pool.subregion,
+        organisation=by.organisation.names,
+    )
+
+
+def _parties(session: Session, agreement: Agreement) -> list[User]:
+    """The people who act for the parties of an agreement."""
+    homes = [party.organisation_id for party in agreement.parties]
+    found = session.scalars(
+        select(User).where(User.active, User.organisation_id.in_(homes)).order_by(User.id)
+    )
+    return [user for user in found if agreement.party_of(user) is not None]
+
+
+def _tell_parties(
+    session: Session,
+    by: User,
+    kind: str,
+    agreement: Agreement,
+    people: Iterable[User] | None = None,
+    comment: str = "",
+) -> None:
+    others = _parties(session, agreement) if people is None else people
+    notify(
+        session,
+        [user for user in others if user.organisation_id != by.organisation_id],
+        kind,
+        agreement,
+        by=by,
+        title=agreement.current_terms.title,
+        reference=agreement.reference,
+        organisation=by.organisation.names,
+        comment=comment,
+    )
+
+
+def tell_of_terms(session: Session, by: User, agreement: Agreement) -> None:
+    """The other parties are asked to answer the terms on the table."""
+    note = agreement.current_terms.note
+    _tell_parties(session, by, "terms.to_answer", agreement, comment=note)
+
+
+def tell_of_new_party(
+    session: Session, by: User, agreement: Agreement, joining: Organisation
+) -> None:
+    """Who is brought into an agreement is asked to answer its terms."""
+    asked = [u for u in _parties(session, agreement) if u.organisation_id == joining.id]
+    _tell_parties(session, by, "terms.to_answer", agreement, asked)
+
+
+def tell_of_acceptance(session: Session, by: User, agreement: Agreement) -> None:
+    """The other parties hear that terms were accepted, and whether they can sign."""
+    to_sign = agreement.status == AgreementStatus.NEGOTIATED
+    _tell_parties(session, by, "terms.to_sign" if to_sign else "terms.accepted", agreement)
+
+
+def tell_of_signature(session: Session, by: User, agreement: Agreement, *, binding: bool) -> None:
+    """The other parties hear of a signature; of the last one, that the agreement is in force."""
+    _tell_parties(session, by, "agreement.binding" if binding else "agreement.signed", agreement)
+
+
+def tell_of_agreement(session: Session, by: User, agreement: Agreement, kind: str) -> None:
+    """The other parties hear that the work has begun or ended, with the words that were given."""
+    _tell_parties(session, by, kind, agreement, comment=agreement.closing_report)
+
+
+def tell_of_submission(session: Session, by: User, post: Post) -> None:
+    """Those who may review the post are told that it waits."""
+    notify(
+        session,
+        [user for user in moderators(session) if post.can_be_moderated_by(user)],
+        "post.submitted",
+        post,
+        by=by,
+        path=f"/secretariat/queue#post-{post.id}",
+        title=titles(post),
+        organisation=post.organisation.names,
+    )
+
+
+def tell_of_publication(session: Session, by: User, post: Need | Offer) -> None:
+    """The post's own people hear of it, and everybody whose saved search it meets."""
+    from broker.searches import alert_of  # it reads posts, and posts tell through here
+
+    _tell_writers(session, by, "post.published", post)
+    alert_of(session, post)
+
+
+def tell_of_review(session: Session, by: User, post: Post) -> None:
+    """The post's own people hear that it was returned, with the comment."""
+    path = f"/{post.kind}s/{post.id}/edit"
+    _tell_writers(session, by, "post.returned", post, path=path, comment=post.comment)
+
+
+def tell_of_withdrawal(session: Session, by: User, post: Post) -> None:
+    """The post's own people hear that a moderator took it off the exchange."""
+    if by.organisation_id != post.organisation_id:
+        _tell_writers(session, by, "post.withdrawn", post)
+
+
+def _tell_writers(
+    session: Session, by: User, kind: str, post: Post, *, path: str = "", comment: str = ""
+) -> None:
+    notify(
+        session,
+        writers_of(session, [post])[post.id],
+        kind,
+        post,
+        by=by,
+        path=path,
+        title=titles(post),
+        organisation=by.organisation.names,
+        comment=comment,
+    )
+
+
+def tell_of_expiry(session: Session, posts: Iterable[Post], kind: str = "post.expired") -> None:
+    """The people of posts that have expired, or are about to, hear of it once for each date."""
+    posts = list(posts)
+    if not posts:
+        return
+    writers = writers_of(session, posts)
+    tell(
+        session,
+        kind,
+        [
+            News(
+                writers[post.id],
+                post,
+                {"title": titles(post), "due": post.expires_on},
+                once=f"{kind}:{post.id}:{post.expires_on}",
+            )
+            for post in posts
+        ],
+    )
+
+
+def tell_of_merging(session: Session, by: User, kept: Organisation, former: Labels) -> None:
+    """The people of an organisation hear that another entry was joined with it.
+
+    Parameters
+    ----------
+    former : dict
+        The names of the entry that is gone.
+    """
+    people = session.scalars(select(User).where(User.active, User.organisation_id == kept.id))
+    notify(
+        session,
+        people,
+        "organisation.merged",
+        kept,
+        by=by,
+        former=former,
+        organisation=kept.names,
+    )

@@ -1,0 +1,342 @@
+"""Saved searches: keep a filtered list by name, and hear of the posts that come to meet it.
+
+A saved search keeps the values of :class:`broker.posts.PostFilter`, so that the list and its
+alerts can never mean different things.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import Select, func, literal, select, union_all
+from sqlalchemy.orm import Session, selectinload
+
+from broker.audit import record
+from broker.exchange import Exchange
+from broker.jobs import routine
+from broker.news import titles
+from broker.notices import News, frequency_field, tell
+from broker.posts import CLASSES, WHOLE, PostFilter, find_posts
+from broker.reference import Reference
+from broker.schemas import Strict, Text, load
+from models import (
+    Conflict,
+    Frequency,
+    InvalidInput,
+    NotFound,
+    Notice,
+    Post,
+    RoutineTurn,
+    SavedSearch,
+    User,
+    utc_now,
+)
+
+MOST_SEARCHES = 50
+"""Searches that one person can keep."""
+
+MOST_IN_TRANSACTION = 200
+"""Different searches that are looked at while a post is published; with more of them the routine
+does it a minute later, so that publishing stays quick."""
+
+AT_A_TIME = 40
+"""Searches that one statement looks at."""
+
+LOOK_BACK = timedelta(days=2)
+"""How far back the routine looks for new posts the first time, and after it failed."""
+
+OVERLAP = timedelta(minutes=5)
+"""Longer than any transaction that publishes: what it keeps late is still seen as new."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A list that can be searched: its name, its page and the kind of its posts."""
+
+    name: Any
+    endpoint: str
+    kind: str
+
+
+LISTINGS = {
+    "needs": Listing(_l("Needs"), "posts.needs", "need"),
+    "offers": Listing(_l("Offers"), "posts.offers", "offer"),
+}
+"""Lists whose filters can be saved."""
+
+NOT_KEPT = frozenset({"kind", "statuses", "organisation_id"})
+"""Fields of a filter that the list itself sets."""
+
+
+class SearchSchema(Strict):
+    """How a saved search is called, and how soon its alerts come by e-mail."""
+
+    name = Text(80, required=True)
+    frequency = frequency_field()
+
+
+def kept_values(filters: PostFilter) -> dict[str, Any]:
+    """What differs from the whole list, as JSON can hold it."""
+    whole, values = PostFilter(filters.kind), {}
+    for item in fields(PostFilter):
+        value = getattr(filters, item.name)
+        if item.name in NOT_KEPT or value == getattr(whole, item.name):
+            continue
+        if isinstance(value, date):
+            value = value.isoformat()
+        values[item.name] = list(value) if isinstance(value, tuple) else value
+    return values
+
+
+def filters_of(search: SavedSearch) -> PostFilter:
+    """The filters of a saved search; fields that lists no longer have are left out."""
+    kind = LISTINGS[search.listing].kind
+    known = {item.name: item.type for item in fields(PostFilter)}
+    values: dict[str, Any] = {}
+    for name, value in search.filters.items():
+        if name not in known or name in NOT_KEPT:
+            continue
+        if isinstance(value, list):
+            values[name] = tuple(value)
+        elif "date" in str(known[name]) and isinstance(value, str):
+            values[name] = date.fromisoformat(value)
+        else:
+            values[name] = value
+    return PostFilter(kind, **values)
+
+
+def save_search(
+    session: Session,
+    by: User,
+    listing: str,
+    filters: PostFilter,
+    data: Mapping[str, Any],
+    reference: Reference,
+) -> SavedSearch:
+    """Keep a filtered list by name. The same list under the same name is kept once.
+
+    Raises
+    ------
+    NotFound
+        If there is no such list.
+    InvalidInput
+        Without a name, or with one that another search of the person has.
+    Conflict
+        If she keeps as many as anybody can.
+    """
+    if listing not in LISTINGS:
+        raise NotFound("no_such_page")
+    values = load(SearchSchema, data, reference)
+    own = list(session.scalars(find_searches(by)))
+    kept = kept_values(filters)
+    for search in own:
+        if search.name == values["name"]:
+            if (search.listing, search.filters) == (listing, kept):
+                search.frequency = values["frequency"]
+                return search
+            raise InvalidInput({"name": [("name_taken", {"name": search.name})]})
+    if len(own) >= MOST_SEARCHES:
+        raise Conflict("too_many_searches", most=MOST_SEARCHES)
+    made = SavedSearch(
+        user=by,
+        name=values["name"],
+        listing=listing,
+        filters=kept,
+        frequency=values["frequency"],
+    )
+    session.add(made)
+    record(session, by, "search.saved", made, after={"name": made.name, "listing": listing})
+    return made
+
+
+def find_searches(by: User) -> Select[SavedSearch]:
+    """A query for a person's saved searches, by name."""
+    return (
+        select(SavedSearch)
+        .where(SavedSearch.user_id == by.id)
+        .order_by(func.lower(SavedSearch.name), SavedSearch.id)
+    )
+
+
+def get_search(session: Session, by: User, search_id: int) -> SavedSearch:
+    """One of the person's own searches; raises :class:`models.errors.NotFound` for any other."""
+    search = session.get(SavedSearch, search_id)
+    if search is None or search.user_id != by.id:
+        raise NotFound("no_such_search", id=search_id)
+    return search
+
+
+def change_search(
+    session: Session, by: User, search_id: int, data: Mapping[str, Any], reference: Reference
+) -> SavedSearch:
+    """Give a saved search another name, or other alerts.
+
+    Raises
+    ------
+    NotFound, InvalidInput
+        See :func:`get_search` and :func:`save_search`.
+    """
+    search = get_search(session, by, search_id)
+    values = load(SearchSchema, data, reference)
+    for other in session.scalars(find_searches(by)):
+        if other is not search and other.name == values["name"]:
+            raise InvalidInput({"name": [("name_taken", {"name": other.name})]})
+    before = {"name": search.name, "frequency": search.frequency}
+    search.name, search.frequency = values["name"], values["frequency"]
+    record(session, by, "search.changed", search, before=before, after=dict(values))
+    return search
+
+
+def delete_search(session: Session, by: User, search_id: int) -> SavedSearch:
+    """Forget a saved search; what it has told already stays."""
+    search = get_search(session, by, search_id)
+    record(session, by, "search.deleted", search, before={"name": search.name})
+    session.delete(search)
+    return search
+
+
+# --- Alerts ----------------------------------------------------------------------------------
+
+
+def alert_of(session: Session, post: Post) -> int:
+    """Tell those whose saved search a newly published post meets; tells how many.
+
+    Searches for words, and very many searches, are left to :func:`alert_searches`: the index of
+    words knows a post once it is kept.
+    """
+    groups = [g for g in _by_filters(_searches_for(session, post.kind)) if not _sought(g).text]
+    if not groups or len(groups) > MOST_IN_TRANSACTION:
+        return 0
+    session.flush()
+    return _alert(session, {post.id: post}, _meeting(session, groups, [post.id]))
+
+
+@routine(every=timedelta(minutes=1))
+def alert_searches(exchange: Exchange) -> int:
+    """Tell of the new posts of which nobody was told when they were published."""
+    told = 0
+    # Words are looked for without holding the database's write lock.
+    with exchange.reading() as session:
+        since = _last_look(session)
+        for kind, model in CLASSES.items():
+            query = select(model).where(Post.published_at > since).options(*WHOLE)
+            new = {post.id: post for post in session.scalars(query.order_by(Post.id))}
+            groups = _by_filters(_searches_for(session, kind)) if new else []
+            by_words = [group for group in groups if _sought(group).text]
+            by_codes = [group for group in groups if not _sought(group).text]
+            met = [*_meeting(session, by_codes, list(new))]
+            met += _found(exchange, session, by_words, set(new))
+            if met:
+                with exchange.writing() as telling:
+                    told += _alert(telling, new, met)
+    return told
+
+
+def _last_look(session: Session) -> datetime:
+    """From when on posts are new to the routine: a little before it last ended well."""
+    turn = session.get(RoutineTurn, "alert_searches")
+    if turn is None or turn.finished_at is None or turn.problem:
+        return utc_now() - LOOK_BACK
+    return turn.finished_at - OVERLAP
+
+
+Group = list[SavedSearch]
+"""Saved searches that look for the same: each list is asked for once."""
+
+
+def _searches_for(session: Session, kind: str) -> list[SavedSearch]:
+    lists = [name for name, listing in LISTINGS.items() if listing.kind == kind]
+    return list(
+        session.scalars(
+            select(SavedSearch)
+            .where(SavedSearch.listing.in_(lists), SavedSearch.frequency != Frequency.NEVER)
+            .options(selectinload(SavedSearch.user))
+            .order_by(SavedSearch.id)
+        )
+    )
+
+
+def _by_filters(searches: Iterable[SavedSearch]) -> list[Group]:
+    groups: dict[str, Group] = {}
+    for search in searches:
+        sought = {name: value for name, value in search.filters.items() if name != "sort"}
+        groups.setdefault(json.dumps([search.listing, sought], sort_keys=True), []).append(search)
+    return list(groups.values())
+
+
+def _sought(group: Group) -> PostFilter:
+    return replace(filters_of(group[0]), sort="newest")
+
+
+def _meeting(
+    session: Session, groups: Sequence[Group], ids: Sequence[int]
+) -> Iterator[tuple[Group, int]]:
+    """Each group with each post among ``ids`` that meets its filters; many groups a statement."""
+    for first in range(0, len(ids), 500):
+        among = select(Post.id).where(Post.id.in_(ids[first : first + 500]))
+        for start in range(0, len(groups), AT_A_TIME):
+            some = groups[start : start + AT_A_TIME]
+            queries = []
+            for number, group in enumerate(some):
+                passing = find_posts(_sought(group), among=among, ids_only=True).order_by(None)
+                found = passing.subquery()
+                queries.append(select(literal(number).label("number"), found.c[0].label("id")))
+            for row in session.execute(union_all(*queries)):
+                yield some[row.number], row.id
+
+
+def _found(
+    exchange: Exchange, session: Session, groups: Iterable[Group], ids: set[int]
+) -> Iterator[tuple[Group, int]]:
+    """Each group with each post among ``ids`` that has its words and meets its filters.
+
+    A list also shows what has some of the words, or means the like; an alert is stricter.
+    """
+    from broker.search import search_posts
+
+    for group in groups:
+        results = search_posts(exchange, session, _sought(group))
+        if not results.found.partly:
+            for post_id in ids.intersection(results.ids) - results.found.meant:
+                yield group, post_id
+
+
+def _alert(session: Session, posts: Mapping[int, Post], met: Iterable[tuple[Group, int]]) -> int:
+    news = []
+    for group, post_id in met:
+        post = posts[post_id]
+        for search in group:
+            since = post.published_at
+            is_new = since is not None and since >= search.created_at
+            if is_new and post.organisation_id != search.user.organisation_id:
+                news.append(_alert_for(search, post))
+    return len(tell(session, "search.alert", news))
+
+
+def _alert_for(search: SavedSearch, post: Post) -> News:
+    facts = {
+        "search": search.name,
+        "search_id": search.id,
+        "title": titles(post),
+        "organisation": post.organisation.names,
+    }
+    once = f"search:{search.id}:{post.id}"
+    return News([search.user], post, facts, once=once, frequency=Frequency(search.frequency))
+
+
+def count_alerts(session: Session, by: User) -> dict[int, int]:
+    """Number of a saved search → how many posts it has told of, and are not read yet."""
+    rows = session.scalars(
+        select(Notice.facts).where(
+            Notice.user_id == by.id, Notice.kind == "search.alert", Notice.read_at.is_(None)
+        )
+    )
+    counts: dict[int, int] = {}
+    for facts in rows:
+        counts[facts["search_id"]] = counts.get(facts["search_id"], 0) + 1
+    return counts
