@@ -17,6 +17,9 @@ class Organisation(Base):
 
     Posts of a ``trusted`` organisation go on the exchange at once and are reviewed afterwards;
     the secretariat says which organisations are trusted.
+
+    One that was found to be another under a second name is kept, with ``merged_into`` the one
+    that it is, so that old links lead there.
     """
 
     __tablename__ = "organisation"
@@ -31,7 +34,9 @@ class Organisation(Base):
     source: Mapped[dict[str, Any]] = mapped_column(default=dict)
     trusted: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"), index=True)
 
+    merged_into: Mapped[Organisation | None] = relationship(remote_side="Organisation.id")
     country: Mapped[Country | None] = relationship(lazy="joined")
     task_force: Mapped[TaskForce | None] = relationship(
         back_populates="organisation", uselist=False, cascade="all, delete-orphan"
