@@ -621,11 +621,6 @@ def count_choices(
     }
     counts = {
         name: {code: number for code, number in session.execute(query) if code}
-    Parameters
-    ----------
-    among : Select, optional
-        Numbers of the posts that are looked at; None for all.
-
         for name, query in queries.items()
     }
     whole_region = counts.pop("whole_region", {}).get("regional")
