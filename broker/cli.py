@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,7 +30,7 @@ from broker.paths import FIXTURES
 from broker.reference_data import load_reference_data
 from broker.settings import Settings
 from broker.speech import speaking
-from models import LANGUAGES, DomainError, InvalidInput, Need, Role, schema
+from models import LANGUAGES, DomainError, InvalidInput, Need, Offer, Role, schema
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -368,11 +369,8 @@ def match(context: click.Context, reference: str | None, run_id: int | None) -> 
 
     With --replay nothing is stored; the exit code is 1 if the same input gave another result.
     """
-    from sqlalchemy import select
-
     from broker.explanations import reason_sentence
     from broker.matches import ranked_offers
-    from broker.posts import WHOLE
     from broker.runs import run_matching
 
     exchange = _up_to_date()
@@ -390,9 +388,7 @@ def match(context: click.Context, reference: str | None, run_id: int | None) -> 
             )
         return
     with exchange.reading() as session:
-        need = session.scalar(select(Need).where(Need.reference == reference).options(*WHOLE))
-        if need is None:
-            raise DomainError("no_such_post", id=reference)
+        need = _post(session, Need, reference)
         ranked = ranked_offers(exchange, session, need, on=exchange.today())
         for match_ in ranked:
             reason = reason_sentence(match_.reason, exchange.reference, language)
@@ -401,6 +397,18 @@ def match(context: click.Context, reference: str | None, run_id: int | None) -> 
             )
         if not ranked:
             click.echo("No offer on the exchange can serve this need now.")
+
+
+def _post(session: Any, kind: type[Any], reference: str) -> Any:
+    """A post by its reference."""
+    from sqlalchemy import select
+
+    from broker.posts import WHOLE
+
+    found = session.scalar(select(kind).where(kind.reference == reference).options(*WHOLE))
+    if found is None:
+        raise DomainError("no_such_post", id=reference)
+    return found
 
 
 def _replay(exchange: Exchange, run_id: int) -> None:
@@ -449,6 +457,210 @@ def report(context: click.Context, form: str, output: Path | None) -> None:
         raise click.UsageError("An XLSX file needs --output FILE.")
     else:
         click.echo(content)
+
+
+@main.command()
+@click.argument("need_reference", metavar="NEED")
+@click.argument("offer_reference", metavar="OFFER")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+@_told
+def explain(
+    context: click.Context, need_reference: str, offer_reference: str, as_object: bool
+) -> None:
+    """Take the score of NEED and OFFER apart, or name the rules that keep them apart.
+
+    Both are references, e.g. need-pe-016. At the end stand the edits that would raise the score
+    most.
+    """
+    from broker.explanations import (
+        COMPONENT_NAMES,
+        change_sentence,
+        contribution_sentences,
+        failure_sentence,
+    )
+    from broker.matches import take_apart
+
+    exchange = _up_to_date()
+    language = context.find_root().params["language"]
+    with exchange.reading() as session:
+        need = _post(session, Need, need_reference)
+        offer = _post(session, Offer, offer_reference)
+        pair = take_apart(exchange, session, need, offer, on=exchange.today())
+        if as_object:
+            click.echo(json.dumps(asdict(pair), default=_plain, ensure_ascii=False))
+            return
+        found = pair.explanation
+        for failure in found.failures:
+            click.echo(failure_sentence(failure, exchange.reference, language))
+        if found.failures:
+            click.echo(
+                f"Without that: {pair.why_not.points:.1f} points, "
+                f"rank {pair.why_not.rank} of {pair.why_not.eligible + 1}."
+            )
+            return
+        click.echo(
+            f"{found.points:.2f} points ({found.band}), "
+            f"rank {pair.why_not.rank} of {pair.why_not.eligible}."
+        )
+        for part in found.contributions:
+            name = COMPONENT_NAMES[part.component]
+            most = part.possible / 1_000_000
+            click.echo(f"  {part.points:6.2f} of {most:5.2f}  {name}")
+            for _name, _state, words in contribution_sentences(part, exchange.reference, language):
+                click.echo(f"                   {words}")
+        for change in pair.changes:
+            click.echo(
+                f"  +{change.gained / 1_000_000:.1f}  {change_sentence(change, exchange.reference, language)}"
+            )
+
+
+def _plain(value: Any) -> Any:
+    """What JSON does not know, as text or list."""
+    return sorted(value) if isinstance(value, set | frozenset) else str(value)
+
+
+@main.command()
+@click.argument("kind", type=click.Choice(["need", "offer"]))
+@click.option("--title", required=True, help="Title of the post.")
+@click.option("--text", default="", help="Its description.")
+@click.option("--text-language", type=click.Choice(LANGUAGES), help="Left out: it is guessed.")
+@click.pass_context
+@_told
+def suggest(
+    context: click.Context, kind: str, title: str, text: str, text_language: str | None
+) -> None:
+    """Suggest themes, areas, kinds of support, dimension and goals for a text.
+
+    Each comes with its probability and the words that led to it.
+    """
+    from broker.sketch import Sketch
+    from broker.suggestions import suggest_codes
+
+    exchange = _up_to_date()
+    language = context.find_root().params["language"]
+    sketch = Sketch(kind, {"title": title, "description": text, "language": text_language}, 0)
+    with exchange.reading() as session:
+        hints = suggest_codes(exchange, session, sketch)
+    for hint in hints:
+        label = exchange.reference.label(hint.scheme, hint.code, language)
+        words = f"  ({', '.join(hint.words)})" if hint.words else ""
+        click.echo(f"{hint.probability:4.0%}  {hint.field:<14} {hint.code:<32} {label}{words}")
+    if not hints:
+        click.echo("Nothing to suggest: the text says too little, or there are too few posts.")
+
+
+@main.group()
+def weights() -> None:
+    """Look at the weights of the score, try others out, learn them, adopt them."""
+
+
+def _by(session: Any, email: str | None) -> Any:
+    """The secretariat's account in whose name something is done; without a name, its first one."""
+    from broker.overview import find_secretariat
+
+    user = accounts.find_user(session, email) if email else find_secretariat(session)
+    if user is None:
+        raise DomainError("no_such_user", email=email or "–")
+    return user
+
+
+def _shares(typed: tuple[str, ...]) -> dict[str, str]:
+    """``("theme=30", …)`` as a mapping."""
+    pairs = [item.partition("=") for item in typed]
+    for name, sign, _value in pairs:
+        if not sign:
+            raise click.UsageError(f"“{name}” is not of the form component=share.")
+    return {name: value for name, _sign, value in pairs}
+
+
+@weights.command("show")
+@_told
+def show_weights() -> None:
+    """Print the weights in force, in per cent."""
+    from broker.weights import percents, weights_in_force
+
+    exchange = _up_to_date()
+    with exchange.reading() as session:
+        present = weights_in_force(session)
+        for name, share in percents(present.weights).items():
+            click.echo(f"{name:<20} {share:>6}")
+        if present.adopted:
+            click.echo(f"Set {present.number}: {present.adopted.reason}")
+
+
+@weights.command("try")
+@click.argument("shares", nargs=-1, required=True, metavar="COMPONENT=SHARE…")
+@_told
+def try_weights(shares: tuple[str, ...]) -> None:
+    """Tell which matches would enter, leave or move; nothing is stored.
+
+    Components that are not named keep their share; all nine must add up to 100.
+    """
+    from broker import weights as use
+
+    exchange = _up_to_date()
+    with exchange.reading() as session:
+        present = use.percents(use.weights_in_force(session).weights)
+        typed = {**{name: str(share) for name, share in present.items()}, **_shares(shares)}
+        proposed = use.read_weights(typed, exchange.reference)
+        trial = use.try_weights(
+            exchange, session, _by(session, None), proposed, on=exchange.today()
+        )
+    for what, count in trial.counts.items():
+        click.echo(f"{what:<14} {count}")
+    click.echo(f"unmet needs    {trial.unmet_now} now, {trial.unmet_then} then")
+    for what, rows in (("enters", trial.entered), ("leaves", trial.left), ("moves", trial.moved)):
+        for row in rows:
+            move = row.move
+            click.echo(
+                f"  {what}: {row.need.reference} ← {row.offer.reference} "
+                f"(place {move.before or '–'} → {move.after or '–'})"
+            )
+
+
+@weights.command("learn")
+@_told
+def learn_weights() -> None:
+    """Learn weights from accepted and dismissed matches, and tell how well they foretell."""
+    from broker import weights as use
+
+    exchange = _up_to_date()
+    with exchange.reading() as session:
+        lesson = use.learn_from_decisions(exchange, session, _by(session, None))
+    click.echo(f"{lesson.accepted} accepted, {lesson.dismissed} dismissed or declined.")
+    if lesson.learnt is None:
+        click.echo("Too few to learn from.")
+        return
+    found = lesson.learnt
+    for name, held in (("in force", found.present), ("learnt", found.learnt)):
+        click.echo(f"{name:<10} AUC {held.auc:.3f}, log loss {held.log_loss:.3f} (held out)")
+    click.echo(" ".join(f"{name}={share}" for name, share in use.percents(found.weights).items()))
+    click.echo("Better on both." if found.better else "Not better on both: no reason to adopt.")
+
+
+@weights.command("adopt")
+@click.argument("shares", nargs=-1, required=True, metavar="COMPONENT=SHARE…")
+@click.option("--reason", required=True, help="Stays in the audit trail beside the weights.")
+@click.option("--by", "email", required=True, help="Account of the secretariat that adopts them.")
+@_told
+def adopt_weights(shares: tuple[str, ...], reason: str, email: str) -> None:
+    """Put all nine weights in force."""
+    from broker import weights as use
+
+    exchange = _up_to_date()
+    with exchange.writing() as session:
+        adopted = use.adopt_weights(
+            session,
+            _by(session, email),
+            {
+                **_shares(shares),
+                "reason": reason,
+                "replaces": use.weights_in_force(session).number,
+            },
+            exchange.reference,
+        )
+        click.echo(f"Set {adopted.id} is in force.")
 
 
 @main.command()

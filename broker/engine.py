@@ -141,6 +141,8 @@ def _common(post: Post) -> dict[str, Any]:
 
 def need_profile(need: Need, reference: Reference) -> NeedProfile:
     """What the engine knows of a need; what agreements cover already is no longer asked for."""
+    open_kinds = frozenset(need.kinds_open())
+    modalities = {s.modality for s in need.supports if s.modality and s.kind in open_kinds}
     open_money = need.money_open()
     most = in_dollars(open_money, need.currency, reference)
     least = in_dollars(need.money_least, need.currency, reference)
@@ -149,7 +151,15 @@ def need_profile(need: Need, reference: Reference) -> NeedProfile:
     if least is not None and most is not None:
         least = min(least, most)
     return NeedProfile(
-        **_common(need),
+        **{
+            **_common(need),
+            # Of a need that is wholly covered, and looked at nevertheless, all kinds are shown.
+            **(
+                {"support_kinds": open_kinds, "modalities": frozenset(modalities)}
+                if open_kinds
+                else {}
+            ),
+        },
         country=need.country_code,
         subregion=need.subregion,
         organisation_kind=need.organisation.kind,
@@ -183,6 +193,7 @@ def offer_profile(offer: Offer, reference: Reference) -> OfferProfile:
         closes=_earlier(offer.closes, offer.expires_on),
         places_left=offer.remaining_places(),
         places_per_beneficiary=offer.places_per_beneficiary,
+        places_least=offer.places_least,
         money_left=dollars(offer.remaining_money()),
         grant_least=dollars(offer.grant_least),
         grant_most=dollars(offer.grant_most),
@@ -359,7 +370,9 @@ def texts_to_encode(exchange: Exchange, session: Session) -> dict[Role, list[str
 
 
 def encode_now(exchange: Exchange, session: Session, progress: Progress | None = None) -> None:
-    """Make all vectors that are missing, within the caller's transaction, and match by meaning."""
+    """Make all vectors that the engine waits for, within the caller's transaction."""
+    if not exchange.engine.waits_for_vectors:
+        return
     for role, texts in texts_to_encode(exchange, session).items():
         exchange.vectors.of(session, texts, role, progress)
     exchange.renew(at_once=True)

@@ -51,7 +51,8 @@ MODULES: tuple[str, ...] = (
     "broker.searches",
     "broker.silence",
     "broker.engine",
-    "broker.runs",
+    "broker.directory_search",
+    "broker.runs", "broker.weights",
 )
 """Modules that register jobs and routines; imported before either is looked for."""
 

@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 
 from broker.engine import Engine, Standing, pairs_of
 from broker.exchange import Exchange
-from broker.explanations import MONEY_FIELDS, reason_of
+from broker.explanations import MONEY_FIELDS, SEALED_WORD, reason_of
 from broker.interests import find_match, matches_with_life
-from broker.posts import CLASSES, PREVIEWED, WHOLE
+from broker.posts import CLASSES, PREVIEWED, WHOLE, seals_money
 from matching import Book, Ranking, UnknownPost
 from matching.eligibility import RULES
-from matching.explain import Change, Contribution, Explanation, TextEvidence, WhyNot
+from matching.explain import Change, Contribution, Evidence, Explanation, TextEvidence, WhyNot
 from matching.text import nearest_sentences, shared_words
 from models import (
     LIVE,
@@ -76,7 +76,7 @@ class Matches:
 
 def _require_reader(post: Need | Offer, by: User) -> None:
     """Ranked lists are for the organisation that posts and for those who moderate."""
-    if not (post.can_be_edited_by(by) or by.moderates(post.subregions())):
+    if not (post.is_own_of(by) or by.moderates(post.subregions())):
         raise NotAllowed("edit_post", reference=post.reference)
 
 
@@ -206,27 +206,54 @@ def examine(
     """
     life = find_match(session, need, offer)
     side = side_between(need, offer, by)
-    if side is None and not by.moderates(need.subregions()):
+    if side is None and not (need.is_own_of(by) or by.moderates(need.subregions())):
         raise NotAllowed("match_side")
-    engine = exchange.engine
-    text = _evidence(engine, session, need, offer)
     try:
-        with engine.open(session, draft=_draft_among(need, offer)) as book:
-            explanation = book.explain(need.id, offer.id, on=on, text=text)
-            why_not = book.why_not(need.id, offer.id, on=on)
-            changes = book.what_would_change(need.id, offer.id, on=on)
+        found = take_apart(exchange, session, need, offer, on=on)
     except UnknownPost:
-        return PairView(need, offer, None, None, (), life, side, engine.standing)
+        standing = exchange.engine.standing
+        return PairView(need, offer, None, None, (), life, side, standing)
     return PairView(
         need,
         offer,
-        _sealed(explanation, need, by),
-        why_not,
-        tuple(change for change in changes if _may_be_told(change, need, by))[:6],
+        _sealed(found.explanation, need, offer, by),
+        found.why_not,
+        tuple(change for change in found.changes if _may_be_told(change, need, offer, by))[:6],
         life,
         side,
-        engine.standing,
+        found.standing,
     )
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A pair taken apart, with nothing kept from anybody: not to be shown to a side."""
+
+    explanation: Explanation
+    why_not: WhyNot
+    changes: tuple[Change, ...]
+    standing: Standing
+
+
+def take_apart(
+    exchange: Exchange, session: Session, need: Need, offer: Offer, *, on: date
+) -> Apart:
+    """Explain a pair, ask why it is none, and what would raise its score.
+
+    Raises
+    ------
+    UnknownPost
+        One of them is neither on the exchange nor a draft.
+    """
+    engine = exchange.engine
+    text = _evidence(engine, session, need, offer)
+    with engine.open(session, draft=_draft_among(need, offer)) as book:
+        return Apart(
+            book.explain(need.id, offer.id, on=on, text=text),
+            book.why_not(need.id, offer.id, on=on),
+            book.what_would_change(need.id, offer.id, on=on),
+            engine.standing,
+        )
 
 
 def _evidence(engine: Engine, session: Session, need: Need, offer: Offer) -> TextEvidence:
@@ -246,20 +273,15 @@ def _evidence(engine: Engine, session: Session, need: Need, offer: Offer) -> Tex
     )
 
 
-def _keeps_sealed(need: Need, by: User | None) -> bool:
-    """Whether the amounts of the need must not be shown to this reader."""
-    return need.money_sealed and not (by is not None and need.can_be_edited_by(by))
-
-
-def _sealed(explanation: Explanation, need: Need, by: User | None) -> Explanation:
-    """The explanation without a sealed amount: it counts in the score and is never shown."""
-    if not _keeps_sealed(need, by):
+def _sealed(explanation: Explanation, need: Need, offer: Offer, by: User) -> Explanation:
+    """The explanation without amounts that are sealed from this reader: they count, unseen."""
+    if not (seals_money(need, by) or seals_money(offer, by)):
         return explanation
     contributions = tuple(
         replace(
             contribution,
             parts=tuple(
-                replace(part, need_says=None, offer_says=None) if part.part == "money" else part
+                _without_amounts(part, need, offer, by) if part.part == "money" else part
                 for part in contribution.parts
             ),
         )
@@ -268,8 +290,18 @@ def _sealed(explanation: Explanation, need: Need, by: User | None) -> Explanatio
     return replace(explanation, contributions=contributions)
 
 
-def _may_be_told(change: Change, need: Need, by: User) -> bool:
-    return change.field not in MONEY_FIELDS or not _keeps_sealed(need, by)
+def _without_amounts(part: Evidence, need: Need, offer: Offer, by: User) -> Evidence:
+    """What is compared with a sealed amount would tell it: neither is said."""
+    return replace(
+        part,
+        need_says=SEALED_WORD if seals_money(need, by) else None,
+        offer_says=SEALED_WORD if seals_money(offer, by) else None,
+    )
+
+
+def _may_be_told(change: Change, need: Need, offer: Offer, by: User) -> bool:
+    sealed = seals_money(need, by) or seals_money(offer, by)
+    return change.field not in MONEY_FIELDS or not sealed
 
 
 def find_counterpart(session: Session, post: Need | Offer, reference: str) -> Need | Offer | None:

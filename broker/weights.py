@@ -6,20 +6,21 @@ laid beside what the exchange shows now. Only adoption, with its reason, changes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from marshmallow import ValidationError, fields, validate, validates_schema
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
 from broker.engine import pairs_of
 from broker.exchange import Exchange
+from broker.jobs import Work, get_job, job, start_job
 from broker.reference import Reference
 from broker.schemas import Strict, Text, load
 from matching import COMPONENTS, Weights, complete
@@ -35,10 +36,13 @@ from matching.learn import (
 from models import (
     LIVE,
     Conflict,
+    Job,
+    JobStatus,
     Match,
     MatchStatus,
     Need,
     NotAllowed,
+    NotFound,
     Offer,
     Post,
     User,
@@ -53,6 +57,12 @@ CENT = Decimal("0.01")
 
 SHOWN = 50
 """Matches of each kind that a dry run shows; their number is always told."""
+
+MOST_PAIRS = 4_000_000
+"""Pairs of a need and an offer up to which a dry run is made while the reader waits."""
+
+Tell = Callable[[int, int], None]
+"""``tell(done, total)``: how far long work is."""
 
 REASONS = {
     "theme": _l("People choose themes on purpose, from the list in which the region’s plans are written."),
@@ -210,12 +220,13 @@ class DryRunRow:
 
 @dataclass(frozen=True)
 class WeightsTrial:
-    """What other weights would change; nothing of it is stored.
+    """What other weights would change; nothing of it is in force.
 
     Attributes
     ----------
-    found : DryRun
-        All that would change.
+    counts : dict
+        How many matches would have ``entered``, ``left``, ``moved`` and ``stayed``, and for how
+        many needs the first offer would be another one (``first_changed``).
     entered, left, moved : list of DryRunRow
         The first of each, at most ``SHOWN``.
     unmet_now, unmet_then : int
@@ -223,10 +234,24 @@ class WeightsTrial:
     """
 
     weights: Weights
-    found: DryRun
+    counts: dict[str, int]
     entered: list[DryRunRow]
     left: list[DryRunRow]
     moved: list[DryRunRow]
+    unmet_now: int
+    unmet_then: int
+
+
+Moves = dict[str, list[Move]]
+"""``"entered"``, ``"left"`` and ``"moved"`` → the first matches of each."""
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """A trial in numbers, as a job hands it on."""
+
+    counts: dict[str, int]
+    moves: Moves
     unmet_now: int
     unmet_then: int
 
@@ -242,27 +267,144 @@ def try_weights(
         For anybody but the secretariat.
     """
     require_secretariat(by)
+    return _with_posts(session, weights, _try(exchange, session, weights, on=on))
+
+
+def _try(
+    exchange: Exchange,
+    session: Session,
+    weights: Weights,
+    *,
+    on: date,
+    tell: Tell | None = None,
+) -> _Outcome:
     engine, best = exchange.engine, exchange.settings.matches_per_need
     with engine.open(session) as book:
         present = book.plan(best, on=on)
         apart = engine.kept_apart
     other = engine.book_of(session, select(Post.id).where(Post.status.in_(LIVE)), weights)
     other.keep_apart(dismissed=apart)
-    now, then = complete(present), other.run(best, on=on)
+    proposed = other.plan(best, on=on)
+
+    def half(first: int) -> Tell | None:
+        return (lambda done, total: tell(first * total + done, 2 * total)) if tell else None
+
+    now = complete(present, progress=half(0))
+    then = complete(proposed, progress=half(1))
     found = compare_runs(now.matches, then.matches)
-    entered, left, moved = first_rows(session, found)
-    return WeightsTrial(weights, found, entered, left, moved, len(now.nobody), len(then.nobody))
+    return _Outcome(
+        {
+            "entered": len(found.entered),
+            "left": len(found.left),
+            "moved": len(found.moved),
+            "stayed": found.stayed,
+            "first_changed": len(found.first_changed),
+        },
+        first_moves(found),
+        len(now.nobody),
+        len(then.nobody),
+    )
 
 
-def first_rows(session: Session, found: DryRun) -> list[list[DryRunRow]]:
-    """The first matches that enter, leave and move, with their posts; at most ``SHOWN`` each."""
-    shown = [moves[:SHOWN] for moves in (found.entered, found.left, found.moved)]
-    posts = pairs_of(session, [(m.need_id, m.offer_id) for moves in shown for m in moves])
-    return [[_row(move, posts) for move in moves] for moves in shown]
+def first_moves(found: DryRun) -> Moves:
+    """The first matches that enter, leave and move; at most ``SHOWN`` of each."""
+    return {
+        "entered": list(found.entered[:SHOWN]),
+        "left": list(found.left[:SHOWN]),
+        "moved": list(found.moved[:SHOWN]),
+    }
+
+
+def rows_of(session: Session, moves: Moves) -> dict[str, list[DryRunRow]]:
+    """Moves with their posts; those whose posts are gone by now are left out."""
+    posts = pairs_of(session, [(m.need_id, m.offer_id) for some in moves.values() for m in some])
+    return {
+        what: [
+            _row(move, posts) for move in some if move.need_id in posts and move.offer_id in posts
+        ]
+        for what, some in moves.items()
+    }
 
 
 def _row(move: Move, posts: Mapping[int, Any]) -> DryRunRow:
     return DryRunRow(move, posts[move.need_id], posts[move.offer_id])
+
+
+def _with_posts(session: Session, weights: Weights, outcome: _Outcome) -> WeightsTrial:
+    return WeightsTrial(
+        weights,
+        outcome.counts,
+        **rows_of(session, outcome.moves),
+        unmet_now=outcome.unmet_now,
+        unmet_then=outcome.unmet_then,
+    )
+
+
+# --- In the background, where the book is large
+
+
+def takes_long(session: Session) -> bool:
+    """Whether trying weights out on the whole book is for a job rather than for a page."""
+    query = select(Post.kind, func.count()).where(Post.status.in_(LIVE)).group_by(Post.kind)
+    live = dict(session.execute(query).all())
+    return live.get("need", 0) * live.get("offer", 0) > MOST_PAIRS
+
+
+def start_trial(session: Session, by: User, data: Mapping[str, Any], reference: Reference) -> Job:
+    """Try weights out in a job; :func:`finished_trial` reads what came of it.
+
+    Raises
+    ------
+    NotAllowed
+        For anybody but the secretariat.
+    InvalidInput
+        As for :func:`read_weights`.
+    """
+    require_secretariat(by)
+    shares = read_weights(data, reference).shares()
+    return start_job(session, by, "weights_trial", shares=shares)
+
+
+@job("weights_trial", name=_l("Dry run of other weights"), page="weights.tried")
+def try_in_background(
+    exchange: Exchange, work: Work, *, shares: dict[str, float]
+) -> dict[str, Any]:
+    """The dry run of :func:`try_weights` as a job."""
+    with exchange.reading() as session:
+        outcome = _try(
+            exchange,
+            session,
+            Weights(**shares, version="proposal"),
+            on=exchange.today(),
+            tell=work.progress,
+        )
+    return {
+        "page": {"job_id": work.id},
+        "counts": outcome.counts,
+        "moves": {what: [asdict(move) for move in some] for what, some in outcome.moves.items()},
+        "unmet_now": outcome.unmet_now,
+        "unmet_then": outcome.unmet_then,
+    }
+
+
+def finished_trial(session: Session, by: User, job_id: int) -> WeightsTrial:
+    """What a trial in the background found.
+
+    Raises
+    ------
+    NotAllowed
+        For anybody but the secretariat.
+    NotFound
+        There is no such job, it is another kind of work, or it has not been done.
+    """
+    require_secretariat(by)
+    done = get_job(session, by, job_id)
+    if done.kind != "weights_trial" or done.status != JobStatus.DONE:
+        raise NotFound("no_such_job", id=job_id)
+    result = done.result
+    moves = {what: [Move(**move) for move in some] for what, some in result["moves"].items()}
+    outcome = _Outcome(result["counts"], moves, result["unmet_now"], result["unmet_then"])
+    return _with_posts(session, Weights(**done.arguments["shares"], version="proposal"), outcome)
 
 
 @dataclass(frozen=True)

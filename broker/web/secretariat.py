@@ -67,7 +67,7 @@ from broker.web.access import MODERATORS, SECRETARIAT, allow, person
 from broker.web.forms import read_form
 from broker.web.presentation import PAGE_SIZE, choices, paginate, role_name
 from broker.web.reading import database, exchange, language, today
-from broker.weights import first_rows
+from broker.weights import first_moves, rows_of
 from models import (
     AgreementStatus,
     AuditEvent,
@@ -366,14 +366,11 @@ def run(run_id: int) -> str:
 def replay(run_id: int) -> str:
     """A stored run made once more from the posts as they are now, and compared; nothing is kept."""
     found = replay_run(exchange(), database(), get_run(database(), run_id))
-    entered, left, moved = first_rows(database(), found.difference)
     return render_template(
         "secretariat/replay.html",
         replay=found,
         lines=replay_sentences(found),
-        entered=entered,
-        left=left,
-        moved=moved,
+        **rows_of(database(), first_moves(found.difference)),
     )
 
 

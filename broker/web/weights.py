@@ -20,9 +20,12 @@ from broker.weights import (
     WeightsTrial,
     adopt_weights,
     adopted_weights,
+    finished_trial,
     learn_from_decisions,
     percents,
     read_weights,
+    start_trial,
+    takes_long,
     try_weights,
     weights_in_force,
 )
@@ -43,7 +46,29 @@ def show() -> Any:
         weights = read_weights(typed, exchange().reference)
     except InvalidInput as error:
         return _page(typed, error=error), 422
+    if takes_long(database()):
+        return _page(typed, in_background=True)
     return _page(typed, _tried(weights))
+
+
+@pages.post("/secretariat/weights/try")
+@allow(SECRETARIAT)
+def try_out() -> Any:
+    """Try weights out on a large book, as a job whose page shows how far it is."""
+    typed = read_form(request.form, WeightsSchema)
+    try:
+        started = start_trial(database(), person(), typed, exchange().reference)
+    except InvalidInput as error:
+        return _page(typed, error=error), 422
+    return redirect(url_for("jobs.show", job_id=started.id))
+
+
+@pages.get("/secretariat/weights/tried/<int:job_id>")
+@allow(SECRETARIAT)
+def tried(job_id: int) -> str:
+    """What a dry run in the background found."""
+    trial = finished_trial(database(), person(), job_id)
+    return _page(percents(trial.weights), trial)
 
 
 @pages.get("/secretariat/weights/learnt")
@@ -88,6 +113,7 @@ def _page(
     trial: WeightsTrial | None = None,
     *,
     lesson: Lesson | None = None,
+    in_background: bool = False,
     error: DomainError | None = None,
 ) -> str:
     present = weights_in_force(database())
@@ -99,6 +125,7 @@ def _page(
         typed=typed or percents(present.weights),
         trial=trial,
         lesson=lesson,
+        in_background=in_background,
         problems=field_problems(error) if isinstance(error, InvalidInput) else {},
         notice=sentence(error) if isinstance(error, Conflict) else "",
         history=adopted_weights(database(), person()),

@@ -1,6 +1,7 @@
 """The command line: what it does, what it says when it can't, and its exit codes."""
 
 import json
+import re
 import shutil
 from io import BytesIO
 
@@ -218,3 +219,87 @@ def test_a_folder_that_is_not_labelled_is_refused_with_file_and_line(broker, tmp
     answer = broker("evaluate", folder)
     assert answer.exit_code == 2
     assert "qrels.tsv:1" in answer.output
+
+
+# --- The engine from the shell
+
+
+@pytest.fixture
+def matched(broker, posts):
+    """An exchange with posts."""
+    assert broker("load", posts).exit_code == 0
+    return broker
+
+
+def first_offer(broker):
+    ranked = broker("match", "--need", "need-ht-101").output.splitlines()
+    return next(word for word in ranked[0].split() if word.startswith("offer-"))
+
+
+def test_a_pair_is_taken_apart_and_its_points_add_up(matched):
+    answer = matched("explain", "need-ht-101", first_offer(matched))
+    assert answer.exit_code == 0, answer.output
+    total = float(answer.output.split(" points", 1)[0])
+    parts = [float(points) for points in re.findall(r"^ +([\d.]+) of +[\d.]+", answer.output, re.M)]
+    assert len(parts) == 9
+    assert abs(sum(parts) - total) < 0.05
+    found = json.loads(matched("explain", "need-ht-101", first_offer(matched), "--json").output)
+    micro = sum(part["micro_points"] for part in found["explanation"]["contributions"])
+    assert abs(micro / 1_000_000 - total) < 0.01
+
+
+def test_a_pair_that_is_none_says_why_and_where_it_would_stand(matched):
+    listing = (FIXTURES / "demo" / "offers-un.yaml").read_text(encoding="utf-8")
+    offers = re.findall(r"^- reference: (\S+)", listing, re.M)
+    answers = [matched("explain", "need-ht-101", offer) for offer in offers]
+    refused = [a.output for a in answers if "Without that:" in a.output]
+    assert refused
+    assert all("rank" in output for output in refused)
+    missing = matched("explain", "need-ht-101", "offer-nobody-001")
+    assert missing.exit_code == 2
+    assert "offer-nobody-001" in missing.output
+
+
+def test_weights_are_shown_tried_and_adopted_from_the_shell(matched):
+    shown = matched("weights", "show")
+    shares = dict(line.split() for line in shown.output.splitlines())
+    assert sum(map(float, shares.values())) == 100
+    tried = matched("weights", "try", "theme=58", "text=2")
+    assert tried.exit_code == 0, tried.output
+    assert "unmet needs" in tried.output
+    assert matched("weights", "show").output == shown.output
+    wrong = matched("weights", "try", "theme=90")
+    assert wrong.exit_code == 2
+    assert "100" in wrong.output
+    assert "Too few to learn from." in matched("weights", "learn").output
+    whole = [f"{name}={share}" for name, share in {**shares, "theme": "58", "text": "2"}.items()]
+    adopt = ("weights", "adopt", *whole, "--reason", "Themes first", "--by")
+    refused = matched(*adopt, "focal.pe@demo.example")
+    assert refused.exit_code == 2
+    assert "Only the secretariat" in refused.output
+    done = matched(*adopt, "secretariat@demo.example")
+    assert done.output.strip() == "Set 1 is in force."
+    assert "Themes first" in matched("weights", "show").output
+
+
+def test_suggestions_come_from_the_shell_or_it_says_that_there_are_none(matched):
+    answer = matched("suggest", "need", "--title", "Green public procurement of paper")
+    assert answer.exit_code == 0, answer.output
+    assert "%" in answer.output or "Nothing to suggest" in answer.output
+
+
+def test_routines_are_listed_and_run(matched):
+    listed = matched("routines", "list")
+    assert "encode_texts" in listed.output
+    assert "never ran" in listed.output
+    assert matched("routines", "run", "encode_texts").output.strip() == "Ran: encode_texts."
+    assert "last ran" in matched("routines", "list").output
+    unknown = matched("routines", "run", "nothing")
+    assert unknown.exit_code == 2
+    assert "encode_texts" in unknown.output
+
+
+def test_work_once_does_what_waits_and_ends(matched):
+    answer = matched("work", "--once")
+    assert answer.exit_code == 0, answer.output
+    assert "0 jobs done." in answer.output

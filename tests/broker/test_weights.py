@@ -5,13 +5,16 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import func, select
 
+from broker.jobs import do_waiting_jobs
 from broker.weights import (
     REASONS,
     WeightsSchema,
     adopt_weights,
+    finished_trial,
     learn_from_decisions,
     percents,
     read_weights,
+    start_trial,
     try_weights,
     weights_in_force,
 )
@@ -25,6 +28,7 @@ from models import (
     MatchRun,
     MatchStatus,
     NotAllowed,
+    NotFound,
     Role,
     WeightSet,
 )
@@ -140,9 +144,9 @@ def test_a_dry_run_under_the_weights_in_force_changes_nothing(exchange):
         _fill(session)
     with exchange.reading() as session:
         weights = read_weights(DEFAULTS, exchange.reference)
-        found = try_weights(exchange, session, by, weights, on=exchange.today()).found
-    assert (found.entered, found.left, found.moved) == ((), (), ())
-    assert found.stayed > 0
+        counts = try_weights(exchange, session, by, weights, on=exchange.today()).counts
+    assert (counts["entered"], counts["left"], counts["moved"]) == (0, 0, 0)
+    assert counts["stayed"] > 0
 
 
 def test_a_dismissed_pair_stays_out_of_a_dry_run(exchange):
@@ -156,8 +160,28 @@ def test_a_dismissed_pair_stays_out_of_a_dry_run(exchange):
         session.add(match)
     with exchange.reading() as session:
         weights = read_weights(THEME_ALONE, exchange.reference)
-        found = try_weights(exchange, session, by, weights, on=exchange.today()).found
-    assert (found.entered, found.left, found.moved, found.stayed) == ((), (), (), 0)
+        counts = try_weights(exchange, session, by, weights, on=exchange.today()).counts
+    assert set(counts.values()) == {0}
+
+
+def test_a_dry_run_in_the_background_finds_what_one_on_the_page_finds(exchange):
+    with exchange.writing() as session:
+        by = make_person(session, Role.SECRETARIAT)
+        provider = make_person(session, Role.PROVIDER, "eclac")
+        _fill(session)
+        started = start_trial(session, by, THEME_ALONE, exchange.reference)
+    with exchange.reading() as session, pytest.raises(NotFound):
+        finished_trial(session, by, started.id)
+    do_waiting_jobs(exchange)
+    with exchange.reading() as session:
+        weights = read_weights(THEME_ALONE, exchange.reference)
+        here = try_weights(exchange, session, by, weights, on=exchange.today())
+        there = finished_trial(session, by, started.id)
+        assert there == here
+        assert there.counts["left"] > 0
+        with pytest.raises(NotAllowed):
+            finished_trial(session, provider, started.id)
+        assert session.scalar(select(func.count()).select_from(WeightSet)) == 0
 
 
 def test_few_decisions_teach_nothing(exchange):

@@ -6,6 +6,7 @@ from html import unescape
 import pytest
 from sqlalchemy import func, select
 
+from broker.jobs import do_waiting_jobs
 from models import Role, WeightSet
 from tests.broker.factories import post_need, post_offer
 from tests.broker.web.forms_of import form_to
@@ -104,3 +105,26 @@ def test_without_decisions_the_page_says_that_there_is_nothing_to_learn_from(off
     words = _text(office.get(f"{PAGE}/learnt"))
     assert "0 accepted matches" in words
     assert "too few to learn from" in words
+
+
+def test_on_a_large_book_the_dry_run_is_a_job(exchange, office, book, monkeypatch):
+    monkeypatch.setattr("broker.weights.MOST_PAIRS", 0)
+    page = _try(office, theme="60", text="0").get_data(as_text=True)
+    assert "Start the dry run" in page
+    form = form_to(page, f"{PAGE}/try").fields
+    waiting = office.post(f"{PAGE}/try", data=dict(form.items()), follow_redirects=True)
+    assert "waiting for its turn" in _text(waiting)
+    do_waiting_jobs(exchange)
+    done = office.get(waiting.request.path).get_data(as_text=True)
+    [address] = re.findall(rf'href="({PAGE}/tried/\d+)"', done)
+    words = _text(office.get(address))
+    assert "Nothing has been stored." in words
+    assert "Put these weights in force" in words
+    assert _adopted(exchange) == 0
+
+
+def test_a_large_book_changes_nothing_about_wrong_numbers(office, book, monkeypatch):
+    monkeypatch.setattr("broker.weights.MOST_PAIRS", 0)
+    answer = office.post(f"{PAGE}/try", data={"theme": "much"})
+    assert answer.status_code == 422
+    assert "This is not a number." in _text(answer)
