@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from broker.audit import record
+from broker.conflicts import require_no_conflict
 from models import (
     LANGUAGES,
     Conflict,
@@ -63,10 +64,37 @@ def create_user(
     Raises
     ------
     NotAllowed, Conflict, InvalidInput
-        For another role's attempt, a taken address, a short password, or a coordinator
-        without a subregion.
+        For another role's attempt, a taken address, a short password, a coordinator without a
+        subregion, or a delegate of what is no government.
     """
     _require_secretariat(by)
+    user = add_account(
+        session,
+        email=email,
+        name=name,
+        role=role,
+        organisation=organisation,
+        password=password,
+        language=language,
+        subregion=subregion,
+    )
+    record(session, by, "user.created", user, after=_described(user))
+    return user
+
+
+def add_account(
+    session: Session,
+    *,
+    email: str,
+    name: str,
+    role: Role,
+    organisation: Organisation,
+    password: str,
+    language: str,
+    subregion: str | None = None,
+    ministry: str = "",
+) -> User:
+    """A new account, checked and stored; whether the caller may open it is for her to ask."""
     email = email.strip().lower()
     problems: dict[str, object] = {}
     if "@" not in email or len(email) > 254:
@@ -81,6 +109,8 @@ def create_user(
         problems["role"] = [("unknown_code", {"code": role})]
     if role == Role.COORDINATOR and not subregion:
         problems["subregion"] = [("required", {})]
+    if role == Role.DELEGATE and organisation.kind != "government":
+        problems["organisation"] = [("delegate_of_government", {})]
     if problems:
         raise InvalidInput(problems)
     if session.scalar(select(User.id).where(User.email == email)):
@@ -92,10 +122,11 @@ def create_user(
         organisation=organisation,
         language=language,
         subregion=subregion if role == Role.COORDINATOR else None,
+        ministry=ministry.strip(),
         password_hash=_hasher.hash(password),
     )
     session.add(user)
-    record(session, by, "user.created", user, after=_described(user))
+    session.flush()
     return user
 
 
@@ -114,6 +145,8 @@ def grant_role(
         raise NotAllowed("own_role")
     if role == Role.COORDINATOR and not subregion:
         raise InvalidInput({"subregion": [("required", {})]})
+    if role == Role.DELEGATE and (organisation or user.organisation).kind != "government":
+        raise InvalidInput({"organisation": [("delegate_of_government", {})]})
     before = _described(user)
     user.role = role
     user.organisation = organisation or user.organisation
@@ -174,6 +207,7 @@ def set_password(session: Session, by: User | None, user: User, password: str) -
 def set_trusted(session: Session, by: User, organisation: Organisation, trusted: bool) -> None:
     """Say whether an organisation's posts go on the exchange at once or are reviewed first."""
     _require_secretariat(by)
+    require_no_conflict(session, by, organisation)
     before = {"trusted": organisation.trusted}
     organisation.trusted = trusted
     record(
@@ -184,6 +218,11 @@ def set_trusted(session: Session, by: User, organisation: Organisation, trusted:
         before=before,
         after={"trusted": trusted},
     )
+
+
+def new_password() -> str:
+    """A password that nobody has used before: 96 random bits."""
+    return secrets.token_urlsafe(12)
 
 
 def count_users(session: Session) -> int:

@@ -16,6 +16,7 @@ from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
+from broker.conflicts import require_no_conflict
 from broker.messages import FIELD_PROBLEMS
 from broker.news import tell_of_acceptance, tell_of_agreement, tell_of_signature, tell_of_terms
 from broker.reference import Reference
@@ -355,6 +356,7 @@ def propose_agreement(
         parties=[
             AgreementParty(organisation=match.need.organisation, role="need_side"),
             AgreementParty(organisation=match.offer.organisation, role="offer_side"),
+    require_no_conflict(session, by, match.need, match.offer)
         ],
     )
     session.add(agreement)
@@ -409,7 +411,8 @@ def _beyond_capacity(offer: Offer, places: int | None, money: Decimal | None) ->
     problems: dict[str, Any] = {}
     for name, asked, left in (
         ("places", places, offer.remaining_places()),
-        ("money", money, offer.remaining_money()),
+        # A refusal that names a sealed budget would tell it: the signature holds it to the rule.
+        ("money", money, None if offer.money_sealed else offer.remaining_money()),
     ):
         if asked and left is not None and asked > left:
             problems[name] = [("more_than_left", {"left": left})]
@@ -457,6 +460,7 @@ def put_terms(
 
 def accept_terms(session: Session, by: User, agreement: Agreement, number: int) -> None:
     """Accept the terms on the table for one's party."""
+    require_no_conflict(session, by, agreement)
     before = {"status": str(agreement.status)}
     agreement.accept_terms(by, number)
     record(
@@ -467,6 +471,7 @@ def accept_terms(session: Session, by: User, agreement: Agreement, number: int) 
         before=before,
         after={"status": str(agreement.status), "number": number},
     )
+    require_no_conflict(session, by, agreement)
     tell_of_acceptance(session, by, agreement)
 
 
@@ -505,6 +510,7 @@ def sign_agreement(session: Session, by: User, agreement: Agreement, number: int
             row = commit(session, agreement)
             _set_up_follow_up(agreement)
             after |= {"places": row.places, "money": row.money, "currency": row.currency}
+    require_no_conflict(session, by, agreement)
     record(session, by, "agreement.signed", agreement, before=before, after=after)
     tell_of_signature(session, by, agreement, binding=binding)
     return binding
@@ -525,6 +531,9 @@ def _require_available(agreement: Agreement) -> None:
             money_left=offer.remaining_money(),
             currency=offer.currency,
         )
+    left = offer.remaining_money()
+    if offer.money_sealed and left is not None and left < (terms.money or 0):
+        raise CapacityExceeded("means_exceeded", reference=offer.reference)
 
 
 def _set_up_follow_up(agreement: Agreement) -> None:
@@ -566,6 +575,7 @@ def terminate_agreement(
     session: Session,
     by: User,
     agreement: Agreement,
+    require_no_conflict(session, by, agreement)
     *,
     reason: str,
     places_used: int = 0,
@@ -588,6 +598,7 @@ def terminate_agreement(
         "agreement.terminated",
         agreement,
         before=before,
+    require_no_conflict(session, by, agreement)
         after={**_status(agreement), "places_returned": -row.places, "money_returned": -row.money},
     )
     tell_of_agreement(session, by, agreement, "agreement.terminated")

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
 from broker.clearing_sheet import FLOORS, POLICIES, Pairs, demand_of, digest, lay_out, work_out
+from broker.conflicts import require_no_conflict, require_no_conflict_among
 from broker.exchange import Exchange
 from broker.news import tell_of_proposal_answer, tell_of_proposals
 from broker.posts import expire_posts
@@ -175,6 +176,7 @@ def set_rule(
     values = load(RuleSchema, data, reference)
     need = _live(session, Need, values["need"], "need")
     offer = _live(session, Offer, values["offer"], "offer")
+    require_no_conflict(session, by, need, offer, own=True)
     rule = found.set_rule(values["kind"], need, offer, values["reason"], by)
     after = {"rule": rule.kind, "need": need.reference, "offer": offer.reference}
     record(session, by, "round.rule_set", found, after={**after, "reason": rule.reason})
@@ -197,6 +199,7 @@ def remove_rule(session: Session, by: User, found: ClearingRound, rule_id: int) 
     rule = next((rule for rule in found.rules if rule.id == rule_id), None)
     if rule is None:
         raise NotFound("no_such_rule")
+    require_no_conflict(session, by, rule.need, rule.offer, own=True)
     before = {"rule": rule.kind, "need": rule.need.reference, "offer": rule.offer.reference}
     found.rules.remove(rule)
     record(session, by, "round.rule_removed", found, before=before)
@@ -223,6 +226,8 @@ def clear_round(
     _let_lapse(session, by, found)
     with exchange.engine.open(session) as book:
         given = _sheet(exchange, session, found, book)
+    taking_part = [post["id"] for side in ("needs", "offers") for post in given[side]]
+    require_no_conflict_among(session, by, taking_part)
     result = work_out(given)
     version = found.keep(given, result, (digest(given), digest(result)), by)
     record(session, by, "round.cleared", found, after={"version": version.number})
@@ -388,6 +393,7 @@ def send_round(session: Session, by: User, found: ClearingRound) -> list[RoundPr
     pairs = new_pairs(found)
     if not pairs:
         raise Conflict("nothing_to_propose", name=found.name)
+    require_no_conflict_among(session, by, {post_id for pair in pairs for post_id in pair})
     _require_still_live(session, pairs)
     version = found.latest
     assert version is not None  # noqa: S101 - `new_pairs` found pairs in it
@@ -475,6 +481,7 @@ def answer_proposal(
     NotAllowed, Conflict, InvalidInput
         See :meth:`models.clearing.RoundProposal.answer`.
     """
+    require_no_conflict(session, by, proposal.need, proposal.offer)
     proposal.answer(by, accept, reason, message)
     if proposal.status == ProposalStatus.ACCEPTED:
         first, second = (answer.by for answer in proposal.answers)

@@ -136,6 +136,9 @@ FIELD_NAMES = {
 
 MONEY_FIELDS = frozenset({"money_least", "grant_most", "grant_least"})
 
+SEALED_WORD = "sealed"
+"""What stands in an explanation in the place of an amount that its reader must not learn."""
+
 
 def reason_of(explanation: Explanation) -> dict[str, Any]:
     """The main reasons of a match, as data that can be stored beside its score.
@@ -282,6 +285,8 @@ def evidence_sentence(evidence: Evidence, reference: Reference, language: str) -
             return _text_sentence(evidence)
         need = said(evidence.part, evidence.need_says, reference, language)
         offer = said(evidence.part, evidence.offer_says, reference, language)
+        if SEALED_WORD in (evidence.need_says, evidence.offer_says):
+            return _sealed_sentence(evidence)
         if evidence.similarity is None:
             return _silence(evidence, need, offer)
         if evidence.part in SCHEMES and evidence.part not in (
@@ -301,6 +306,27 @@ def _text_sentence(evidence: Evidence) -> str:
 
 def _silence(evidence: Evidence, need: str, offer: str) -> str:
     sides = set(evidence.silent)
+def _sealed_sentence(evidence: Evidence) -> str:
+    """How sealed money compares, without a number that would tell it."""
+    if evidence.similarity is None:
+        return gettext("The amount is sealed, and the other side states none.")
+    if evidence.offer_says == SEALED_WORD:
+        sentences = {
+            "matched": gettext("Within the provider’s means, which are sealed."),
+            "partly": gettext("In part within the provider’s means, which are sealed."),
+        }
+        return sentences.get(
+            evidence.state, gettext("Beyond the provider’s means, which are sealed.")
+        )
+    sentences = {
+        "matched": gettext("The offer covers the amount wanted, which is sealed."),
+        "partly": gettext("The offer covers part of the amount wanted, which is sealed."),
+    }
+    return sentences.get(
+        evidence.state, gettext("The offer does not cover the amount wanted, which is sealed.")
+    )
+
+
     if sides == {"need", "offer"}:
         return gettext("Neither side says.")
     if "need" in sides:

@@ -12,6 +12,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
+from broker.conflicts import require_no_conflict
 from broker.exchange import Exchange
 from broker.news import tell_of_pool, tell_of_pool_answer
 from broker.posts import WHOLE, content, write
@@ -144,6 +145,7 @@ def ask_pool(exchange: Exchange, session: Session, by: User, need_ids: Sequence[
     else:
         raise Conflict("pool_taken")
     _coordinator(session, idea.subregion, exchange.reference, by)
+    require_no_conflict(session, by, *idea.needs)
     pool = NeedPool.ask(idea.needs, idea.subregion, idea.likeness, by)
     session.add(pool)
     asked = [need.reference for need in idea.needs]

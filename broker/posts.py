@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Select, String, and_, cast, func, or_, sel
 from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
+from broker.conflicts import require_no_conflict
 from broker.news import (
     tell_of_expiry,
     tell_of_publication,
@@ -99,8 +100,11 @@ def write(post: Post, data: Mapping[str, Any]) -> None:
             setattr(post, ATTRIBUTE_OF.get(name, name), value)
 
 
-SEALED = ("money_least", "money_most")
-"""Fields of a need that matching uses and nobody else reads, where the need seals its money."""
+SEALED = {
+    "need": ("money_least", "money_most"),
+    "offer": ("money", "grant_least", "grant_most"),
+}
+"""Fields that matching uses and nobody else reads, where a post of that kind seals its money."""
 
 CONTACT = ("contact_role", "contact_email")
 """Fields for people who have signed in: addresses are not for harvesting."""
@@ -115,14 +119,15 @@ def visible_content(
     was open once is taken back when it is sealed.
     """
     seen = content(post) if values is None else values
-    hidden = {*(SEALED if seals_money(post, by, seen) else ()), *(CONTACT if by is None else ())}
+    sealed = SEALED[post.kind] if seals_money(post, by, seen) else ()
+    hidden = {*sealed, *(CONTACT if by is None else ())}
     return {name: value for name, value in seen.items() if name not in hidden}
 
 
 def seals_money(post: Post, by: User | None, values: Mapping[str, Any] | None = None) -> bool:
     """Whether the post keeps its amounts from this reader."""
     sealed = getattr(post, "money_sealed", False) or (values or {}).get("money_sealed")
-    return bool(sealed) and not post.can_be_edited_by(by)
+    return bool(sealed) and not post.is_own_of(by)
 
 
 def get_post(session: Session, kind: str, post_id: int, by: User | None) -> Need | Offer:
@@ -194,7 +199,8 @@ def blank(by: User, kind: str) -> dict[str, Any]:
         "contact_email": by.email,
     }
     if kind == "need":
-        values["country"] = by.organisation.country_code if by.role == Role.FOCAL_POINT else None
+        for_country = by.role in (Role.FOCAL_POINT, Role.DELEGATE)
+        values["country"] = by.organisation.country_code if for_country else None
         values["subregion"] = by.subregion if by.role == Role.COORDINATOR else None
     return values
 
@@ -266,7 +272,7 @@ def edit_post(
         raise Conflict("post_changed", revision=post.revision)
     live = post.is_live
     before = content(post)
-    if live or post.status == PostStatus.SUBMITTED:
+    if live or post.status in (PostStatus.SUBMITTED, PostStatus.TO_ENDORSE):
         values = load(SCHEMAS[post.kind], {**before, **data}, reference)
     else:
         values = _load_draft(post.kind, data, reference)
@@ -309,7 +315,9 @@ def require_withdrawable(post: Post, by: User) -> None:
     POST_LIFE.check(PostStatus(post.status), PostStatus.WITHDRAWN)
 
 
-PREVIEWED = frozenset({PostStatus.DRAFT, PostStatus.SUBMITTED, PostStatus.RETURNED})
+PREVIEWED = frozenset(
+    {PostStatus.DRAFT, PostStatus.TO_ENDORSE, PostStatus.SUBMITTED, PostStatus.RETURNED}
+)
 """Statuses in which a post's own people see whom it would match, before it is published."""
 
 
@@ -320,10 +328,15 @@ def possible_actions(post: Post, by: User | None) -> frozenset[str]:
     status = PostStatus(post.status)
     actions = set()
     if post.can_be_edited_by(by):
-        actions |= {"copy"} | ({"edit"} if status not in CLOSED else set())
-        actions |= {"submit"} if POST_LIFE.allows(status, PostStatus.SUBMITTED) else set()
+        waits = status == PostStatus.TO_ENDORSE
+        actions |= {"edit"} if status not in CLOSED else set()
+        actions |= {"endorse"} if waits and by.may_endorse_for(post.organisation_id) else set()
+        may_submit = POST_LIFE.allows(status, PostStatus.SUBMITTED) and not waits
+        actions |= {"submit"} if may_submit else set()
         actions |= {"reopen"} if status == PostStatus.WITHDRAWN else set()
         actions |= {"renew"} if status in LIVE | {PostStatus.EXPIRED} else set()
+    if post.is_own_of(by):
+        actions |= {"copy"} | ({"see_matches"} if status in LIVE | PREVIEWED else set())
     if post.can_be_edited_by(by) or post.can_be_moderated_by(by):
         actions |= {"withdraw"} if POST_LIFE.allows(status, PostStatus.WITHDRAWN) else set()
         actions |= {"see_matches"} if status in LIVE | PREVIEWED else set()
@@ -332,7 +345,7 @@ def possible_actions(post: Post, by: User | None) -> frozenset[str]:
 
 def copy_post(session: Session, by: User, post: Need | Offer, reference: Reference) -> Need | Offer:
     """Start a draft with the text of one's own post, to be changed and submitted anew."""
-    if not post.can_be_edited_by(by):
+    if not post.is_own_of(by):
         raise NotAllowed("edit_post", reference=post.reference)
     return save_draft(session, by, post.kind, content(post), reference)
 
@@ -342,7 +355,7 @@ def _check_owner(values: Mapping[str, Any], by: User, kind: str, reference: Refe
     if kind != "need":
         return
     country, own = values.get("country"), by.organisation.country_code
-    if by.role == Role.FOCAL_POINT and country and country != own:
+    if by.role in (Role.FOCAL_POINT, Role.DELEGATE) and country and country != own:
         name = reference.label("country", own, by.language)
         raise InvalidInput({"country": [("not_your_country", {"country": name})]})
     if by.role == Role.COORDINATOR:
@@ -377,7 +390,8 @@ def submit_post(
 ) -> None:
     """Hand a draft to the secretariat; what was allowed to be missing is now asked for.
 
-    The post of a trusted organisation goes on the exchange at once.
+    A delegate's goes to her focal point first. The post of a trusted organisation goes on the
+    exchange at once.
     """
     load(SCHEMAS[post.kind], content(post), reference)
     if post.closes and post.closes < today:
@@ -394,7 +408,18 @@ def submit_post(
             "post.published_unreviewed",
             post,
             before={"status": str(PostStatus.SUBMITTED)},
+    if post.status == PostStatus.TO_ENDORSE:
+        after = _status(post)
+        record(
+            session, by, "post.sent_for_endorsement", post, before={"status": before}, after=after
+        )
+        return
             after=_status(post),
+    publish_if_trusted(session, by, post, today=today)
+
+
+def publish_if_trusted(session: Session, by: User, post: Need | Offer, *, today: date) -> None:
+    """Put a submitted post of a trusted organisation on the exchange at once; leave others."""
         )
         tell_of_publication(session, by, post)
     else:
@@ -413,6 +438,7 @@ def publish_post(session: Session, by: User, post: Need | Offer, *, today: date)
 def return_post(session: Session, by: User, post: Need | Offer, comment: str) -> None:
     """Give a submitted post back with a comment."""
     before = _status(post)
+    require_no_conflict(session, by, post, own=True)
     post.return_with(comment, by)
     record(
         session,
@@ -422,6 +448,7 @@ def return_post(session: Session, by: User, post: Need | Offer, comment: str) ->
         before=before,
         after={**_status(post), "comment": comment},
     )
+    require_no_conflict(session, by, post, own=True)
     tell_of_review(session, by, post)
 
 
@@ -437,6 +464,8 @@ def reopen_post(session: Session, by: User, post: Need | Offer) -> None:
     """Make a withdrawn or returned post a draft again."""
     before = _status(post)
     post.reopen(by)
+    if not post.can_be_edited_by(by):
+        require_no_conflict(session, by, post, own=True)
     record(session, by, "post.reopened", post, before=before, after=_status(post))
 
 

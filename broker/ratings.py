@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from broker.audit import record
+from broker.conflicts import require_no_conflict
 from broker.schemas import Strict, Text
 from models import Agreement, AgreementParty, AgreementRating, Organisation, User
 
@@ -38,6 +39,7 @@ def rate_agreement(
     NotAllowed, Conflict
         If the person is of no party, the agreement is not completed, or the party has rated it.
     """
+    require_no_conflict(session, by, agreement)
     rating = agreement.rate(by, score, comment)
     after = {"score": score, "comment": rating.comment}
     record(session, by, "agreement.rated", agreement, after=after)

@@ -366,6 +366,7 @@ class OfferSchema(PostSchema):
             raise ValidationError(problems)
 
 
+    money_sealed = fields.Boolean()
 class InterestSchema(Strict):
     """A side's word that it wants a match."""
 
@@ -405,6 +406,8 @@ class MilestoneSchema(Strict):
     due = Day(required=True)
 
 
+    places = Count(load_default=None)
+    money = Money(load_default=None)
 class IndicatorSchema(Strict):
     """A measured quantity with baseline and target."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -14,7 +13,13 @@ from marshmallow import fields, validate
 from sqlalchemy import Select, String, cast, func, or_, select
 from sqlalchemy.orm import Session, defer, selectin_polymorphic, selectinload
 
-from broker.accounts import create_user, find_organisation, grant_role, set_password
+from broker.accounts import (
+    create_user,
+    find_organisation,
+    grant_role,
+    new_password,
+    set_password,
+)
 from broker.messages import FIELD_PROBLEMS
 from broker.posts import WHOLE, publish_post, return_post
 from broker.reference import Reference
@@ -341,11 +346,6 @@ def renew_password(session: Session, by: User, user: User) -> str:
     password = new_password()
     set_password(session, by, user, password)
     return password
-
-
-def new_password() -> str:
-    """A password that nobody has used before: 96 random bits."""
-    return secrets.token_urlsafe(12)
 
 
 def _organisation(session: Session, values: Mapping[str, Any]) -> Organisation:

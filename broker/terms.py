@@ -9,6 +9,7 @@ from datetime import date
 from decimal import ROUND_FLOOR, Decimal
 from difflib import SequenceMatcher
 from itertools import pairwise
+from math import ceil
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -60,9 +61,12 @@ def draft_terms(
         "starts": _plain(starts),
         "ends": _plain(ends),
         "places": _least(
-            need.places_open(), offer.remaining_places(), offer.places_per_beneficiary
+            _places_said(match),
+            need.places_open(),
+            offer.remaining_places(),
+            offer.places_per_beneficiary,
         ),
-        "money": _plain(_money(session, need, offer, by)),
+        "money": _plain(_money(session, match, by)),
         "currency": offer.currency or need.currency,
         "support_kinds": _shared_kinds(need, offer),
         "milestones": [],
@@ -76,14 +80,31 @@ def _least(*limits: Any) -> Any:
     return min((limit for limit in limits if limit is not None), default=None) or None
 
 
-def _money(session: Session, need: Need, offer: Offer, by: User) -> Decimal | None:
+def _places_said(match: Match) -> int | None:
+    """The places that the interest named, or its share of those wanted."""
+    said, wanted = match.standing_interest(), match.need.places_wanted
+    if said is None or said.places is not None or said.share is None or wanted is None:
+        return said.places if said else None
+    return ceil(wanted * said.share / 100)
+
+
+def _money(session: Session, match: Match, by: User) -> Decimal | None:
+    need, offer, said = match.need, match.offer, match.standing_interest()
+    limits = () if seals_money(offer, by) else (offer.remaining_money(), offer.grant_most)
+    if said is not None and said.money is not None and said.currency == offer.currency:
+        return _whole(_least(said.money, *limits))
     wanted = need.money_open()
     gives_money = offer.money is not None or "finance" in offer.support_kinds
     if not wanted or not gives_money or seals_money(need, by):
         return None
     if offer.currency and need.currency:
         wanted = convert(session, wanted, need.currency, offer.currency).money
-    least = _least(wanted, offer.remaining_money(), offer.grant_most)
+    if said is not None and said.share is not None:
+        wanted = wanted * said.share / 100
+    return _whole(_least(wanted, *limits))
+
+
+def _whole(least: Decimal | None) -> Decimal | None:
     return least.to_integral_value(ROUND_FLOOR) if least else None
 
 

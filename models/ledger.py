@@ -135,7 +135,7 @@ def _give(session: Session, agreement: Agreement, gift: _Gift) -> Commitment:
             places_asked=gift.places,
             places_left=offer.remaining_places(),
             money_asked=gift.money,
-            money_left=offer.remaining_money(),
+            money_left=None if offer.money_sealed else offer.remaining_money(),
             currency=offer.currency,
         )
     covered = convert(session, gift.money, gift.currency, need.currency)

@@ -150,6 +150,12 @@ class Match(Base):
             return None
         return next((i for i in reversed(self.interests) if i.answer is None), None)
 
+    def standing_interest(self) -> Interest | None:
+        """The latest interest that was not declined, if one stands."""
+        if self.status not in (MatchStatus.INTEREST, MatchStatus.MUTUAL):
+            return None
+        return next((i for i in reversed(self.interests) if i.answer != "declined"), None)
+
     def express_interest(
         self,
         by: User,

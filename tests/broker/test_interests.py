@@ -1,10 +1,23 @@
 """Use cases of a match: interest, answers, dismissals; on both databases."""
 
+from decimal import Decimal
+
 import pytest
 
 from broker import interests
-from models import AuditEvent, Conflict, MatchStatus, NotAllowed, NotFound, PostStatus, Role
-from tests.broker.factories import make_person, post_need, post_offer
+from broker.terms import draft_terms
+from models import (
+    AuditEvent,
+    CapacityExceeded,
+    Conflict,
+    InvalidInput,
+    MatchStatus,
+    NotAllowed,
+    NotFound,
+    PostStatus,
+    Role,
+)
+from tests.broker.factories import days, make_person, post_need, post_offer
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -112,3 +125,94 @@ def test_everything_leaves_an_event(session, pair, peru, force):
     session.flush()
     actions = [e.action for e in session.query(AuditEvent).order_by(AuditEvent.id)]
     assert actions == ["match.interest", "match.declined"]
+
+
+class TestPartOfANeed:
+    def cover(self, session, exchange, need):
+        return interests.interest_cover(session, [need], exchange.reference)[need.id]
+
+    def test_the_need_shows_what_interest_covers(self, session, exchange, peru, force):
+        need = post_need(session, places_wanted=50)
+        express(session, force, (need, post_offer(session)), share=60)
+        assert self.cover(session, exchange, need).share == 60
+        express(session, force, (need, post_offer(session, places=20)), places=10)
+        assert [part.share for part in self.cover(session, exchange, need).parts] == [60, 20]
+        assert self.cover(session, exchange, need).share == 80
+
+    def test_all_interest_together_covers_no_more_than_the_whole(self, session, exchange, force):
+        need = post_need(session)
+        for share in (70, 60):
+            express(session, force, (need, post_offer(session)), share=share)
+        assert self.cover(session, exchange, need).share == 100
+
+    def test_money_is_compared_across_currencies(self, session, exchange, force):
+        rate = exchange.reference.currencies["PEN"].usd_rate
+        need = post_need(session, money_most=Decimal(10000), currency="USD")
+        offer = post_offer(session, money=Decimal(90000), currency="PEN")
+        express(session, force, (need, offer), money=Decimal(20000))
+        (part,) = self.cover(session, exchange, need).parts
+        assert part.share == round(100 * 20000 * rate / 10000)
+        assert part.interest.currency == "PEN"
+
+    def test_a_sealed_amount_is_not_told_by_a_share(self, session, exchange, force):
+        need = post_need(session, money_most=Decimal(10000), currency="USD", money_sealed=True)
+        offer = post_offer(session, money=Decimal(90000), currency="USD")
+        express(session, force, (need, offer), money=Decimal(5000))
+        (part,) = self.cover(session, exchange, need).parts
+        assert part.share is None
+
+    def test_declined_interest_covers_nothing(self, session, exchange, peru, force):
+        need = post_need(session)
+        pair = (need, post_offer(session))
+        express(session, force, pair, share=60)
+        match = interests.find_match(session, *pair)
+        interests.answer_interest(session, peru, match, accept=False, reason="no_capacity")
+        assert self.cover(session, exchange, need).parts == ()
+
+    def test_each_reader_sees_the_parts_that_are_hers(self, session, exchange, peru, force):
+        need = post_need(session)
+        express(session, force, (need, post_offer(session)), share=40)
+        caf = make_person(session, Role.PROVIDER)
+        express(session, caf, (need, post_offer(session, "caf")), share=20)
+        cover = self.cover(session, exchange, need)
+        shown = {by: [part.share for part in cover.shown_to(by)] for by in (peru, force, caf, None)}
+        assert shown == {peru: [40, 20], force: [40], caf: [20], None: []}
+
+    def test_no_more_is_offered_than_is_left_or_asked(self, session, force):
+        need = post_need(session, places_wanted=3)
+        few = post_offer(session, places=2, money=Decimal(500), currency="USD")
+        for parts, field in (({"places": 3}, "places"), ({"money": Decimal(501)}, "money")):
+            with pytest.raises(InvalidInput) as raised:
+                express(session, force, (need, few), **parts)
+            assert set(raised.value.fields) == {field}
+        with pytest.raises(InvalidInput):
+            express(session, force, (need, post_offer(session, places=9)), places=4)
+        with pytest.raises(InvalidInput):
+            express(session, force, (need, post_offer(session)), money=Decimal(1))
+
+    def test_a_sealed_budget_is_not_told_by_a_refusal(self, session, peru):
+        offer = post_offer(session, money=Decimal(500), currency="USD", money_sealed=True)
+        said = express(session, peru, (post_need(session), offer), money=Decimal(700))
+        assert said.money == 700
+
+    def test_an_offer_that_is_used_up_is_refused_with_the_reason(self, session, force, peru):
+        offer = post_offer(session, places=2)
+        offer.places_committed = 2
+        offer.follow_balance()
+        for by in (force, peru):
+            with pytest.raises(CapacityExceeded, match="offer_used_up"):
+                express(session, by, (post_need(session), offer))
+
+    def test_the_agreement_starts_from_what_was_said(self, session, exchange, peru, force):
+        need = post_need(session, places_wanted=50, money_most=Decimal(10000), currency="USD")
+        offer = post_offer(session, places=40, money=Decimal(9000), currency="USD")
+        express(session, force, (need, offer), share=60)
+        match = interests.find_match(session, need, offer)
+        interests.answer_interest(session, peru, match, accept=True)
+        draft = draft_terms(session, match, force, exchange.reference, language="en", today=days(0))
+        assert (draft["places"], draft["money"]) == (30, "6000")
+        match.interests[-1].share = None
+        match.interests[-1].places, match.interests[-1].money = 7, Decimal(2500)
+        match.interests[-1].currency = "USD"
+        draft = draft_terms(session, match, force, exchange.reference, language="en", today=days(0))
+        assert (draft["places"], draft["money"]) == (7, "2500")
