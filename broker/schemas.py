@@ -38,8 +38,8 @@ fields.Field.default_error_messages.update(
 class Text(fields.String):
     """Text without control characters, trimmed, in one Unicode form (NFC).
 
-    Word processors leave soft hyphens and direction marks behind; scripts and emoji are text
-    like any other, and are escaped where they are shown.
+    Word processors leave soft hyphens, direction marks, fixed spaces and line breaks of their own
+    behind; scripts and emoji are text like any other, and are escaped where they are shown.
     """
 
     default_error_messages = {"invalid": _l("This is not text.")}  # noqa: RUF012
@@ -54,13 +54,22 @@ class Text(fields.String):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
-        text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+        text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").translate(PASTED))
         return "".join(sign for sign in text if _is_text(sign)).strip()
 
 
+PASTED = dict.fromkeys(map(ord, "\xa0\u2007\u202f"), " ") | dict.fromkeys(
+    map(ord, "\r\v\f\x85\u2028\u2029"), "\n"
+)
+"""Spaces and line breaks that a word processor puts in → the plain ones."""
+
+
 def _is_text(sign: str) -> bool:
-    # The joiners (U+200C, U+200D) hold emoji and some scripts together.
-    return sign in "\n\t\u200c\u200d" or unicodedata.category(sign) not in (
+    # The joiners (U+200C, U+200D) hold emoji and some scripts together; new emoji come every year
+    # to a block that is kept for them.
+    if sign in "\n\t\u200c\u200d" or "\U0001f000" <= sign <= "\U0001faff":
+        return True
+    return unicodedata.category(sign) not in (
         "Cc",
         "Cf",
         "Co",
@@ -94,6 +103,9 @@ def codes(scheme: str, most: int = 40) -> fields.List:
     )
 
 
+_WRITTEN_DAY = re.compile(r"(\d{1,2})([/.\-])(\d{1,2})\2(\d{4})")
+
+
 class Day(fields.Date):
     """A calendar day, ISO 8601 (``2027-03-31``), between 1990 and 2100."""
 
@@ -104,6 +116,7 @@ class Day(fields.Date):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
+        "ambiguous": _l("This date can be read in two ways. Write it as year-month-day, e.g. 2027-03-31."),
             format="iso",
             allow_none=True,
             validate=validate.Range(
@@ -117,6 +130,18 @@ class Day(fields.Date):
 
 class Count(fields.Integer):
     """A whole number from ``least`` to ten million."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> date:
+        if isinstance(value, str) and (written := _WRITTEN_DAY.fullmatch(value.strip())):
+            first, second, year = int(written[1]), int(written[3]), int(written[4])
+            if first != second and first <= 12 and second <= 12:
+                raise self.make_error("ambiguous")
+            day, month = (second, first) if second > 12 else (first, second)
+            value = f"{year:04d}-{month:02d}-{day:02d}"
+        found: date = super()._deserialize(
+            value.strip() if isinstance(value, str) else value, attr, data, **kwargs
+        )
+        return found
 
     default_error_messages = {  # noqa: RUF012
         "invalid": _l("This is not a whole number."),

@@ -12,6 +12,7 @@ from flask_login import login_user, logout_user
 from broker import accounts
 from broker.messages import field_problems, sentence
 from broker.web.access import EVERYBODY, SIGNED_IN, allow, person, reader
+from broker.web.kept_forms import seal, unseal
 from broker.web.reading import database
 from models import LANGUAGES, DomainError, InvalidInput, NotFound
 
@@ -35,7 +36,7 @@ def safe_address(address: str | None) -> str:
 @allow(EVERYBODY)
 def sign_in() -> Any:
     """Sign in; afterwards the page that was asked for opens."""
-    error = ""
+    error, kept = "", unseal(request.form.get("kept", ""))
     if request.method == "POST":
         try:
             user = accounts.sign_in(
@@ -49,6 +50,8 @@ def sign_in() -> Any:
             if chosen:
                 session["language"] = chosen
             login_user(user)
+            if kept is not None:
+                return render_template("account/send_again.html", kept=kept)
             return redirect(safe_address(request.values.get("next") or url_for("posts.mine")))
     elif reader() is not None:
         return redirect(url_for("posts.mine"))
@@ -57,6 +60,7 @@ def sign_in() -> Any:
         error=error,
         email=request.form.get("email", ""),
         next=request.values.get("next", ""),
+        kept=seal(kept) if kept else "",
     ), (403 if error else 200)
 
 

@@ -12,6 +12,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.utils import redirect
 
 from broker.messages import field_problems, sentence
+from broker.web.access import allowed_roles, reader
+from broker.web.kept_forms import seal, typed
 from broker.web.reading import exchange
 from models import (
     CapacityExceeded,
@@ -21,6 +23,7 @@ from models import (
     InvalidTransition,
     NotAllowed,
     NotFound,
+    Role,
 )
 
 STATUS = {
@@ -44,6 +47,20 @@ HTTP_CODES = {
 
 def status_of(error: DomainError) -> int:
     """The HTTP status of a domain error."""
+CODES = {
+    "sign_in_needed": 401,
+    "bad_token": 401,
+    "version_stale": 412,
+    "key_reused": 422,
+    "version_needed": 428,
+}
+"""Code of a domain error → HTTP status, where its kind does not say."""
+
+
+MOST_READ = 64 * 2**20
+"""Bytes of a body that is too large which are taken from the line and thrown away."""
+
+
     if error.code == "sign_in_needed":
         return 401
     return next((code for kind, code in STATUS.items() if isinstance(error, kind)), 400)
@@ -60,6 +77,8 @@ def prepare(app: Flask) -> None:
             return redirect(url_for("account.sign_in", next=back))
         return _answer(error, status_of(error))
 
+        if error.code == "sign_in_needed" and request.form and not _wants_json():
+            return _ask_to_sign_in()
     @app.errorhandler(StaleDataError)
     def stale(_error: StaleDataError) -> Any:
         _undo()
@@ -68,7 +87,9 @@ def prepare(app: Flask) -> None:
     @app.errorhandler(CSRFError)
     def form_expired(_error: CSRFError) -> Any:
         _undo()
-        return _answer(DomainError("form_expired"), 400, resend=_typed())
+        if not _wants_json() and not _may_act():
+            return _ask_to_sign_in()
+        return _answer(DomainError("form_expired"), 400, resend=typed().fields)
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Any:
@@ -79,6 +100,8 @@ def prepare(app: Flask) -> None:
         megabytes = exchange().settings.max_upload // 1024**2
         code = HTTP_CODES.get(status, "internal_error" if status >= 500 else "bad_request")
         return _answer(DomainError(code, megabytes=megabytes), status)
+        if status == 413:
+            _read_to_the_end()
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Any:
@@ -93,14 +116,26 @@ def _undo() -> None:
         opened.rollback()
 
 
-def _typed() -> list[tuple[str, str]]:
-    """What was typed into the form that came too late, to be sent again."""
-    return [
-        (name, value)
-        for name, values in request.form.lists()
-        for value in values
-        if name != "csrf_token" and "password" not in name
-    ]
+def _may_act() -> bool:
+    """Whether the reader's role opens the address to which the form was sent."""
+    user = reader()
+    role = Role(user.role) if user else Role.PUBLIC
+    return request.endpoint is not None and role in allowed_roles(request.endpoint)
+
+
+def _ask_to_sign_in() -> tuple[str, int]:
+    """The sign-in page with the form that came too late, to be sent again afterwards."""
+    page = render_template(
+        "account/sign_in.html", error="", email="", next="", kept=seal(typed())
+    )
+    return page, 401
+
+
+def _read_to_the_end() -> None:
+    """Let the browser finish sending: one that is cut off shows no page at all."""
+    body, left = request.environ["wsgi.input"], min(request.content_length or 0, MOST_READ)
+    while left > 0 and (part := body.read(min(left, 2**16))):
+        left -= len(part)
 
 
 def _wants_json() -> bool:
