@@ -156,7 +156,9 @@ class RegisterFilter:
     statuses: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     themes: tuple[str, ...] = ()
+    programmes: tuple[str, ...] = ()
     countries: tuple[str, ...] = ()
+    organisations: tuple[str, ...] = ()
 
 
 def find_agreements(filters: RegisterFilter, by: User | None) -> Select[Agreement]:
@@ -183,11 +185,19 @@ def find_agreements(filters: RegisterFilter, by: User | None) -> Select[Agreemen
         query = query.where(Agreement.status.in_(filters.statuses))
     if filters.kinds:
         query = query.where(Agreement.kind.in_(filters.kinds))
-    if filters.themes:
-        having = select(PostFacet.post_id).where(
-            PostFacet.facet == "theme", PostFacet.code.in_(filters.themes)
+    for facet, codes in (("theme", filters.themes), ("programme", filters.programmes)):
+        if codes:
+            having = select(PostFacet.post_id).where(
+                PostFacet.facet == facet, PostFacet.code.in_(codes)
+            )
+            query = query.where(or_(Agreement.need_id.in_(having), Agreement.offer_id.in_(having)))
+    if filters.organisations:
+        parties = (
+            select(AgreementParty.agreement_id)
+            .join(Organisation, AgreementParty.organisation_id == Organisation.id)
+            .where(Organisation.code.in_(filters.organisations))
         )
-        query = query.where(or_(Agreement.need_id.in_(having), Agreement.offer_id.in_(having)))
+        query = query.where(Agreement.id.in_(parties))
     if filters.countries:
         asking = select(Need.id).where(Need.country_code.in_(filters.countries))
         taking_part = (
@@ -346,6 +356,7 @@ def propose_agreement(
         If the terms are incomplete, or ask for more than the offer has left.
     """
     _require_proposable(session, by, match)
+    require_no_conflict(session, by, match.need, match.offer)
     values = _terms(match.offer, data, reference, today)
     match.move_to(MatchStatus.AGREEMENT)
     agreement = Agreement(
@@ -356,7 +367,6 @@ def propose_agreement(
         parties=[
             AgreementParty(organisation=match.need.organisation, role="need_side"),
             AgreementParty(organisation=match.offer.organisation, role="offer_side"),
-    require_no_conflict(session, by, match.need, match.offer)
         ],
     )
     session.add(agreement)
@@ -450,6 +460,7 @@ def put_terms(
         :class:`models.errors.Conflict` is raised and nothing is stored.
     """
     agreement.require_open_terms(by)
+    require_no_conflict(session, by, agreement)
     before = terms_content(agreement.current_terms)
     values = _terms(agreement.offer, data, reference, today)
     terms = agreement.put_terms(AgreementTerms(**values), by, based_on)
@@ -471,7 +482,6 @@ def accept_terms(session: Session, by: User, agreement: Agreement, number: int) 
         before=before,
         after={"status": str(agreement.status), "number": number},
     )
-    require_no_conflict(session, by, agreement)
     tell_of_acceptance(session, by, agreement)
 
 
@@ -500,6 +510,7 @@ def sign_agreement(session: Session, by: User, agreement: Agreement, number: int
     Conflict
         If the terms have changed, or the need or the offer has left the exchange.
     """
+    require_no_conflict(session, by, agreement)
     before = {"status": str(agreement.status)}
     # In a savepoint, so that a refusal leaves the agreement as it was even to a caller who goes on.
     with session.begin_nested():
@@ -510,7 +521,6 @@ def sign_agreement(session: Session, by: User, agreement: Agreement, number: int
             row = commit(session, agreement)
             _set_up_follow_up(agreement)
             after |= {"places": row.places, "money": row.money, "currency": row.currency}
-    require_no_conflict(session, by, agreement)
     record(session, by, "agreement.signed", agreement, before=before, after=after)
     tell_of_signature(session, by, agreement, binding=binding)
     return binding
@@ -521,6 +531,9 @@ def _require_available(agreement: Agreement) -> None:
     if not agreement.need.is_live:
         raise Conflict("need_not_live", reference=agreement.need.reference)
     gone = _beyond_capacity(offer, terms.places, terms.money)
+    left = offer.remaining_money()
+    if offer.money_sealed and left is not None and left < (terms.money or 0):
+        raise CapacityExceeded("means_exceeded", reference=offer.reference)
     if gone or not offer.is_live:
         raise CapacityExceeded(
             "capacity_exceeded" if gone else "offer_not_live",
@@ -531,9 +544,6 @@ def _require_available(agreement: Agreement) -> None:
             money_left=offer.remaining_money(),
             currency=offer.currency,
         )
-    left = offer.remaining_money()
-    if offer.money_sealed and left is not None and left < (terms.money or 0):
-        raise CapacityExceeded("means_exceeded", reference=offer.reference)
 
 
 def _set_up_follow_up(agreement: Agreement) -> None:
@@ -565,6 +575,7 @@ def start_agreement(session: Session, by: User, agreement: Agreement) -> None:
 
 def complete_agreement(session: Session, by: User, agreement: Agreement, report: str) -> None:
     """Close with a report of what came of it."""
+    require_no_conflict(session, by, agreement)
     before = {"status": str(agreement.status)}
     agreement.complete(by, report)
     record(session, by, "agreement.completed", agreement, before=before, after=_status(agreement))
@@ -575,7 +586,6 @@ def terminate_agreement(
     session: Session,
     by: User,
     agreement: Agreement,
-    require_no_conflict(session, by, agreement)
     *,
     reason: str,
     places_used: int = 0,
@@ -588,6 +598,7 @@ def terminate_agreement(
     InvalidInput
         Without a reason, or if more was used than the agreement committed.
     """
+    require_no_conflict(session, by, agreement)
     before = {"status": str(agreement.status)}
     agreement.terminate(by, reason)
     row = give_back(session, agreement, places_used, money_used)
@@ -598,7 +609,6 @@ def terminate_agreement(
         "agreement.terminated",
         agreement,
         before=before,
-    require_no_conflict(session, by, agreement)
         after={**_status(agreement), "places_returned": -row.places, "money_returned": -row.money},
     )
     tell_of_agreement(session, by, agreement, "agreement.terminated")

@@ -64,11 +64,31 @@ ACTION_NAMES = {
     "task_force.meeting_changed": _l("changed a meeting of a task force"),
     "task_force.meeting_removed": _l("took a meeting off a task force"),
     "user.delegated": _l("invited a colleague to write needs"),
+    "entry.loaded": _l("loaded an entry of a directory from a file"),
+    "entry.drafted": _l("began an entry of a directory"),
+    "entry.edited": _l("changed an entry of a directory"),
+    "entry.submitted": _l("submitted an entry for review"),
+    "entry.published": _l("published an entry"),
+    "entry.published_unreviewed": _l("published an entry of a trusted organisation"),
+    "entry.returned": _l("returned an entry with a comment"),
+    "entry.withdrawn": _l("withdrew an entry"),
+    "entry.reopened": _l("made an entry a draft again"),
+    "entry.renewed": _l("renewed an entry"),
+    "entry.offered": _l("made an offer of an entry"),
+    "entry.cited": _l("cited an entry as experience"),
+    "entry.citation_dropped": _l("no longer cites an entry"),
     "user.created": _l("opened an account"),
     "user.role_granted": _l("granted a role"),
     "user.opened": _l("opened a closed account again"),
     "user.closed": _l("closed an account"),
     "user.password_set": _l("set a password"),
+    "token.made": _l("made a token"),
+    "token.revoked": _l("revoked a token"),
+    "webhook.made": _l("set up a webhook"),
+    "webhook.changed": _l("changed a webhook"),
+    "webhook.renewed": _l("renewed the secret of a webhook"),
+    "webhook.disabled": _l("a webhook failed too often and was switched off"),
+    "webhook.removed": _l("removed a webhook"),
     "organisation.trusted": _l("trusted an organisation"),
     "organisation.reviewed": _l("put an organisation’s posts under review again"),
     "round.opened": _l("opened a clearing round"),
@@ -114,6 +134,8 @@ ENTITY_NAMES = {
     "needpool": _l("Pool of needs"),
     "savedsearch": _l("Saved search"),
     "weightset": _l("Weights"),
+    "apitoken": _l("Token"),
+    "webhook": _l("Webhook"),
     "job": _l("Job"),
 }
 """Entity of an event → its name."""
@@ -170,7 +192,7 @@ def find_events(filters: EventFilter, by: User) -> Select[AuditEvent]:
 
 
 def changes_of(session: Session, events: Iterable[AuditEvent]) -> dict[int, list[Change]]:
-    """What each event changed, by its number; amounts of needs that seal them stay hidden."""
+    """What each event changed, by its number; amounts of posts that seal them stay hidden."""
     events = list(events)
     ids = {event.entity_id for event in events if event.entity in SEALED}
     sealed = {

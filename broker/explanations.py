@@ -102,6 +102,7 @@ RULE_NAMES = {
     "own_country": _l("a country does not serve itself"),
     "own_organisation": _l("an organisation does not serve itself"),
     "support_kind_not_given": _l("the support asked for is not given"),
+    "group_too_small": _l("the group is too small"),
     "no_capacity_left": _l("no places are left"),
     "no_money_left": _l("too little money is left"),
     "conflict": _l("a conflict of interest"),
@@ -132,12 +133,13 @@ FIELD_NAMES = {
     "grant_least": _l("smallest grant"),
     "places_wanted": _l("places wanted"),
     "places_per_beneficiary": _l("places for one beneficiary"),
+    "places_least": _l("smallest group"),
 }
-
-MONEY_FIELDS = frozenset({"money_least", "grant_most", "grant_least"})
 
 SEALED_WORD = "sealed"
 """What stands in an explanation in the place of an amount that its reader must not learn."""
+
+MONEY_FIELDS = frozenset({"money_least", "grant_most", "grant_least"})
 
 
 def reason_of(explanation: Explanation) -> dict[str, Any]:
@@ -283,10 +285,10 @@ def evidence_sentence(evidence: Evidence, reference: Reference, language: str) -
     with force_locale(language):
         if evidence.part == "text":
             return _text_sentence(evidence)
-        need = said(evidence.part, evidence.need_says, reference, language)
-        offer = said(evidence.part, evidence.offer_says, reference, language)
         if SEALED_WORD in (evidence.need_says, evidence.offer_says):
             return _sealed_sentence(evidence)
+        need = said(evidence.part, evidence.need_says, reference, language)
+        offer = said(evidence.part, evidence.offer_says, reference, language)
         if evidence.similarity is None:
             return _silence(evidence, need, offer)
         if evidence.part in SCHEMES and evidence.part not in (
@@ -304,8 +306,6 @@ def _text_sentence(evidence: Evidence) -> str:
     return gettext("Likeness of meaning: %(percent)s %%.", percent=round(100 * evidence.similarity))
 
 
-def _silence(evidence: Evidence, need: str, offer: str) -> str:
-    sides = set(evidence.silent)
 def _sealed_sentence(evidence: Evidence) -> str:
     """How sealed money compares, without a number that would tell it."""
     if evidence.similarity is None:
@@ -327,6 +327,8 @@ def _sealed_sentence(evidence: Evidence) -> str:
     )
 
 
+def _silence(evidence: Evidence, need: str, offer: str) -> str:
+    sides = set(evidence.silent)
     if sides == {"need", "offer"}:
         return gettext("Neither side says.")
     if "need" in sides:
@@ -425,6 +427,12 @@ def failure_sentence(failure: RuleFailure, reference: Reference, language: str) 
                     "The need asks for %(need)s; the offer gives %(offer)s.",
                     need=_codes("support_kind", need, reference, language),
                     offer=_codes("support_kind", offer, reference, language),
+                )
+            case "group_too_small":
+                return gettext(
+                    "The offer is for groups of %(least)s places at least; the need asks for %(wanted)s. Like needs of several countries can be pooled.",
+                    least=offer,
+                    wanted=need,
                 )
             case "no_capacity_left":
                 return gettext("No places of the offer are left.")

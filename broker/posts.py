@@ -43,6 +43,7 @@ from models import (
     utc_now,
 )
 from models.errors import InvalidInput
+from models.ledger import covered_kinds
 from models.user import Role
 
 SCHEMAS = {"need": NeedSchema, "offer": OfferSchema}
@@ -281,6 +282,10 @@ def edit_post(
     write(post, values)
     if post.status in (PostStatus.RETURNED, PostStatus.WITHDRAWN):
         post.reopen(by)
+    if live:
+        if isinstance(post, Need):
+            post.kinds_covered = covered_kinds(session, post)
+        post.follow_balance()
     after = content(post)
     if live and after != before:
         post.expires_on = post.closes or post.expires_on
@@ -327,6 +332,8 @@ def possible_actions(post: Post, by: User | None) -> frozenset[str]:
         return frozenset()
     status = PostStatus(post.status)
     actions = set()
+    if post.is_own_of(by):
+        actions |= {"copy"} | ({"see_matches"} if status in LIVE | PREVIEWED else set())
     if post.can_be_edited_by(by):
         waits = status == PostStatus.TO_ENDORSE
         actions |= {"edit"} if status not in CLOSED else set()
@@ -335,8 +342,6 @@ def possible_actions(post: Post, by: User | None) -> frozenset[str]:
         actions |= {"submit"} if may_submit else set()
         actions |= {"reopen"} if status == PostStatus.WITHDRAWN else set()
         actions |= {"renew"} if status in LIVE | {PostStatus.EXPIRED} else set()
-    if post.is_own_of(by):
-        actions |= {"copy"} | ({"see_matches"} if status in LIVE | PREVIEWED else set())
     if post.can_be_edited_by(by) or post.can_be_moderated_by(by):
         actions |= {"withdraw"} if POST_LIFE.allows(status, PostStatus.WITHDRAWN) else set()
         actions |= {"see_matches"} if status in LIVE | PREVIEWED else set()
@@ -366,16 +371,21 @@ def _check_owner(values: Mapping[str, Any], by: User, kind: str, reference: Refe
             raise InvalidInput({"subregion": [("not_your_subregion", {})]})
 
 
-def _check_capacity(post: Post, values: Mapping[str, Any]) -> None:
-    """Capacity that agreements have committed cannot be taken out of an offer."""
-    if not isinstance(post, Offer):
-        return
+def _check_capacity(post: Need | Offer, values: Mapping[str, Any]) -> None:
+    """What agreements have committed cannot be taken out of an offer.
+
+    A need may come to ask for less than it gets. The currency of what is committed stays.
+    """
     problems: dict[str, Any] = {}
-    places, money = values.get("places"), values.get("money")
-    if places is not None and places < post.places_committed:
-        problems["places"] = [("below_committed", {"committed": post.places_committed})]
-    if money is not None and money < post.money_committed:
-        problems["money"] = [("below_committed", {"committed": post.money_committed})]
+    is_offer = isinstance(post, Offer)
+    money = post.money_committed if is_offer else post.money_covered
+    if money and values.get("currency", post.currency) != post.currency:
+        problems["currency"] = [("currency_committed", {"currency": post.currency})]
+    if is_offer:
+        for name, committed in (("places", post.places_committed), ("money", money)):
+            left = values.get(name)
+            if left is not None and left < committed:
+                problems[name] = [("below_committed", {"committed": committed})]
     if problems:
         raise InvalidInput(problems)
 
@@ -398,7 +408,18 @@ def submit_post(
         raise InvalidInput({"closes": [("past_date", {})]})
     before = str(post.status)
     post.submit(by)
+    if post.status == PostStatus.TO_ENDORSE:
+        after = _status(post)
+        record(
+            session, by, "post.sent_for_endorsement", post, before={"status": before}, after=after
+        )
+        return
     record(session, by, "post.submitted", post, before={"status": before}, after=_status(post))
+    publish_if_trusted(session, by, post, today=today)
+
+
+def publish_if_trusted(session: Session, by: User, post: Need | Offer, *, today: date) -> None:
+    """Put a submitted post of a trusted organisation on the exchange at once; leave others."""
     if post.organisation.trusted:
         post.publish_unreviewed(today)
         _keep_version(post, by)
@@ -408,18 +429,7 @@ def submit_post(
             "post.published_unreviewed",
             post,
             before={"status": str(PostStatus.SUBMITTED)},
-    if post.status == PostStatus.TO_ENDORSE:
-        after = _status(post)
-        record(
-            session, by, "post.sent_for_endorsement", post, before={"status": before}, after=after
-        )
-        return
             after=_status(post),
-    publish_if_trusted(session, by, post, today=today)
-
-
-def publish_if_trusted(session: Session, by: User, post: Need | Offer, *, today: date) -> None:
-    """Put a submitted post of a trusted organisation on the exchange at once; leave others."""
         )
         tell_of_publication(session, by, post)
     else:
@@ -428,6 +438,7 @@ def publish_if_trusted(session: Session, by: User, post: Need | Offer, *, today:
 
 def publish_post(session: Session, by: User, post: Need | Offer, *, today: date) -> None:
     """Put a submitted post on the exchange and keep the text as a version."""
+    require_no_conflict(session, by, post, own=True)
     before = _status(post)
     post.publish(by, today)
     _keep_version(post, post.author)
@@ -437,8 +448,8 @@ def publish_post(session: Session, by: User, post: Need | Offer, *, today: date)
 
 def return_post(session: Session, by: User, post: Need | Offer, comment: str) -> None:
     """Give a submitted post back with a comment."""
-    before = _status(post)
     require_no_conflict(session, by, post, own=True)
+    before = _status(post)
     post.return_with(comment, by)
     record(
         session,
@@ -448,12 +459,13 @@ def return_post(session: Session, by: User, post: Need | Offer, comment: str) ->
         before=before,
         after={**_status(post), "comment": comment},
     )
-    require_no_conflict(session, by, post, own=True)
     tell_of_review(session, by, post)
 
 
 def withdraw_post(session: Session, by: User, post: Need | Offer) -> None:
     """Take a post off the exchange."""
+    if not post.can_be_edited_by(by):
+        require_no_conflict(session, by, post, own=True)
     before = _status(post)
     post.withdraw(by)
     record(session, by, "post.withdrawn", post, before=before, after=_status(post))
@@ -464,8 +476,6 @@ def reopen_post(session: Session, by: User, post: Need | Offer) -> None:
     """Make a withdrawn or returned post a draft again."""
     before = _status(post)
     post.reopen(by)
-    if not post.can_be_edited_by(by):
-        require_no_conflict(session, by, post, own=True)
     record(session, by, "post.reopened", post, before=before, after=_status(post))
 
 
@@ -549,6 +559,8 @@ def find_posts(
 ) -> Select[Any]:
     """A query for the posts that pass the filters; several codes of one facet mean "any of".
 
+    Words are looked for as they stand; :func:`broker.search.search_posts` finds them in every
+    form and language.
 
     Parameters
     ----------
@@ -566,6 +578,8 @@ def find_posts(
 def _passing(filters: PostFilter, wanted: Any, among: Select[Any] | None = None) -> Select[Any]:
     model = CLASSES[filters.kind]
     query: Select[Any] = select(wanted).where(model.status.in_(filters.statuses))
+    if among is not None:
+        query = query.where(model.id.in_(among))
     if filters.open_only:
         query = query.where(model.status.in_(LIVE))
     if filters.organisation_id is not None:
@@ -599,8 +613,6 @@ def _passing(filters: PostFilter, wanted: Any, among: Select[Any] | None = None)
         query = query.where(_concerns(filters))
     for word in filters.text.split()[:8]:
         like = f"%{_escaped(word)}%"
-    if among is not None:
-        query = query.where(model.id.in_(among))
         query = query.where(
             or_(
                 model.title.ilike(like, escape="\\"),
@@ -616,6 +628,11 @@ def count_choices(
     session: Session, filters: PostFilter, *, among: Select[Any] | None = None
 ) -> dict[str, dict[str, int]]:
     """How many posts each code of each filter would give while the other filters stay.
+
+    Parameters
+    ----------
+    among : Select, optional
+        Numbers of the posts that are looked at; None for all.
 
     Returns
     -------

@@ -107,16 +107,20 @@ _WRITTEN_DAY = re.compile(r"(\d{1,2})([/.\-])(\d{1,2})\2(\d{4})")
 
 
 class Day(fields.Date):
-    """A calendar day, ISO 8601 (``2027-03-31``), between 1990 and 2100."""
+    """A calendar day, ISO 8601 (``2027-03-31``), between 1990 and 2100.
+
+    A day with its month and year (``31/12/2027``) is taken where it can be read in one way only;
+    ``03/04/2027`` is one day in Lima and another in Kingston, and is asked back.
+    """
 
     default_error_messages = {  # noqa: RUF012
         "invalid": _l("This is not a date. Write it as year-month-day, e.g. 2027-03-31."),
         "format": _l("This is not a date. Write it as year-month-day, e.g. 2027-03-31."),
+        "ambiguous": _l("This date can be read in two ways. Write it as year-month-day, e.g. 2027-03-31."),
     }
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
-        "ambiguous": _l("This date can be read in two ways. Write it as year-month-day, e.g. 2027-03-31."),
             format="iso",
             allow_none=True,
             validate=validate.Range(
@@ -126,10 +130,6 @@ class Day(fields.Date):
             ),
             **kwargs,
         )
-
-
-class Count(fields.Integer):
-    """A whole number from ``least`` to ten million."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> date:
         if isinstance(value, str) and (written := _WRITTEN_DAY.fullmatch(value.strip())):
@@ -142,6 +142,10 @@ class Count(fields.Integer):
             value.strip() if isinstance(value, str) else value, attr, data, **kwargs
         )
         return found
+
+
+class Count(fields.Integer):
+    """A whole number from ``least`` to ten million."""
 
     default_error_messages = {  # noqa: RUF012
         "invalid": _l("This is not a whole number."),
@@ -360,7 +364,9 @@ class OfferSchema(PostSchema):
     own_country = fields.Boolean()
     places = Count(least=0)
     places_per_beneficiary = Count()
+    places_least = Count()
     money = Money()
+    money_sealed = fields.Boolean()
     grant_least = Money()
     grant_most = Money()
     free = fields.Boolean(allow_none=True)
@@ -387,16 +393,21 @@ class OfferSchema(PostSchema):
             problems["places_per_beneficiary"] = [
                 str(FIELD_PROBLEMS["per_beneficiary_above_places"])
             ]
+        smallest = data.get("places_least")
+        for name, most in (("places", places), ("places_per_beneficiary", each)):
+            if smallest is not None and most is not None and smallest > most:
+                problems["places_least"] = [str(FIELD_PROBLEMS[f"group_above_{name}"])]
         if problems:
             raise ValidationError(problems)
 
 
-    money_sealed = fields.Boolean()
 class InterestSchema(Strict):
     """A side's word that it wants a match."""
 
     message = Text(4000, load_default="")
     share = Count(load_default=None)
+    places = Count(load_default=None)
+    money = Money(load_default=None)
 
     @validates_schema(skip_on_field_errors=True)
     def _percentage(self, data: dict[str, Any], **_: Any) -> None:
@@ -431,8 +442,6 @@ class MilestoneSchema(Strict):
     due = Day(required=True)
 
 
-    places = Count(load_default=None)
-    money = Money(load_default=None)
 class IndicatorSchema(Strict):
     """A measured quantity with baseline and target."""
 
@@ -455,6 +464,7 @@ class TermsSchema(Strict):
     places = Count(load_default=None)
     money = Money(load_default=None)
     currency = Code("currency", allow_none=True, load_default=None)
+    beyond_need = fields.Boolean(load_default=False)
     support_kinds = codes("support_kind")
     milestones = fields.List(fields.Nested(MilestoneSchema), validate=validate.Length(max=40))
     indicators = fields.List(fields.Nested(IndicatorSchema), validate=validate.Length(max=40))

@@ -40,9 +40,9 @@ ROLES = {
     Role.FOCAL_POINT: _l("focal point of a government"),
     Role.PROVIDER: _l("provider of support"),
     Role.TASK_FORCE: _l("Marrakech task force"),
+    Role.DELEGATE: _l("colleague of the focal point"),
     Role.COORDINATOR: _l("coordinator of a subregion"),
     Role.SECRETARIAT: _l("secretariat"),
-    Role.DELEGATE: _l("colleague of the focal point"),
 }
 """Role → its name."""
 
