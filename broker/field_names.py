@@ -53,6 +53,7 @@ FIELD_NAMES = {
     "capacity": _l("Capacity"),
     "places": _l("Places in all"),
     "places_per_beneficiary": _l("Places for each beneficiary, at most"),
+    "places_least": _l("Smallest group, in places"),
     "money": _l("Budget in all"),
     "grant_least": _l("Smallest grant"),
     "grant_most": _l("Largest grant"),

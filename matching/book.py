@@ -688,6 +688,7 @@ class Book:
         day = on.toordinal()
         barred = (bounds < BARRED / 2) | ~open_needs(needs, day) | ~open_offers(offers, day)
         barred |= needs["closes"] < offers["opens"]
+        barred |= needs["places"] < offers["places_least"]
         barred |= (needs["organisation"] != 0) & (needs["organisation"] == offers["organisation"])
         for kept_apart in (self._conflicts, self._dismissed):
             barred |= self._apart(needs, offers, kept_apart)

@@ -119,7 +119,7 @@ def bound_tile(
         Rows of needs, sorted by place, and of offers.
     bounds, inner
         (rows, columns) float32, written in place. Pairs that break a rule get less than
-        ``BARRED`` / 2, but for ``bar_windows``, ``bar_own`` and pairs that are kept apart.
+        ``BARRED`` / 2, but for ``bar_windows``, ``bar_groups``, ``bar_own`` and pairs that are kept apart.
     """
     needs, offers = tables.needs, tables.offers
     np.matmul(needs["form"][rows], offers["form"][columns].T, out=bounds)
@@ -139,6 +139,16 @@ def bar_windows(tables: Tables, rows: slice, columns: Rows | slice, bounds: Vect
     if len(late) and len(early):
         barred = closes[early, None] < opens[late]
         bounds[np.ix_(early, late)] += np.where(barred, np.float32(BARRED), np.float32(0))
+
+
+def bar_groups(tables: Tables, rows: slice, columns: Rows | slice, bounds: Vector) -> None:
+    """Bar the pairs whose offer is made for larger groups than the need is."""
+    least, wanted = tables.offers["places_least"][columns], tables.needs["places"][rows]
+    made_for = np.flatnonzero(least > 0)
+    small = np.flatnonzero(wanted < least.max(initial=0))
+    if len(made_for) and len(small):
+        barred = wanted[small, None] < least[made_for]
+        bounds[np.ix_(small, made_for)] += np.where(barred, np.float32(BARRED), np.float32(0))
 
 
 def bar_own(tables: Tables, rows: slice, columns: Rows | slice, bounds: Vector) -> None:

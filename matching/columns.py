@@ -176,6 +176,7 @@ def offer_columns(taxonomy: Taxonomy, width: int, form: int) -> Columns:
             "kinds_served": (np.bool_, len(taxonomy.organisation_kinds)),
             "kinds_restricted": (np.bool_, 0),
             "opens": (np.int32, 0),
+            "places_least": (np.float64, 0),
             "no_capacity": (np.bool_, 0),
             "no_money": (np.bool_, 0),
             "available": (np.float64, 0),
@@ -276,6 +277,7 @@ def write_offer(
         taxonomy.organisation_kinds,
     )
     columns["kinds_restricted"][row] = bool(offer.serves_organisation_kinds)
+    columns["places_least"][row] = _amount(offer.places_least or None, 0.0)
     columns["no_capacity"][row] = has_no_capacity(offer)
     columns["no_money"][row] = has_no_money(offer)
     columns["available"][row] = _amount(offer.money_available())

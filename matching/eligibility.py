@@ -10,6 +10,8 @@ Decided here, where the domain leaves room:
 - Days of the work that do not meet are a matter of the score (they can be negotiated); days on
   which an offer can be applied for are a rule.
 - Languages are a matter of the score: a provider can interpret and translate.
+- An offer made for groups serves one need that is large enough, such as one that stands for the
+  like needs of several countries; who states fewer places is not served.
 - Capacity is exhausted when no place is left, or less money than the smallest grant.
 - An organisation never serves itself.
 """
@@ -89,6 +91,13 @@ def _support_kind_not_given(need: NeedProfile, offer: OfferProfile) -> RuleFailu
     return RuleFailure("support_kind_not_given", _listed(wanted), _listed(given))
 
 
+def _group_too_small(need: NeedProfile, offer: OfferProfile) -> RuleFailure | None:
+    least = offer.places_least
+    if not least or not need.places_wanted or need.places_wanted >= least:
+        return None
+    return RuleFailure("group_too_small", need.places_wanted, least)
+
+
 def _no_capacity_left(need: NeedProfile, offer: OfferProfile) -> RuleFailure | None:
     if not has_no_capacity(offer):
         return None
@@ -124,6 +133,7 @@ _BETWEEN: dict[str, Callable[[NeedProfile, OfferProfile], RuleFailure | None]] =
     "own_country": _own_country,
     "own_organisation": _own_organisation,
     "support_kind_not_given": _support_kind_not_given,
+    "group_too_small": _group_too_small,
     "no_capacity_left": _no_capacity_left,
     "no_money_left": _no_money_left,
 }
@@ -138,6 +148,7 @@ RULES: tuple[str, ...] = (
     "own_country",
     "own_organisation",
     "support_kind_not_given",
+    "group_too_small",
     "no_capacity_left",
     "no_money_left",
     "conflict",

@@ -502,6 +502,9 @@ def _amount_edits(need: NeedProfile, offer: OfferProfile) -> Iterator[Edit]:
         if offer.places_left is not None:
             facts["places_left"] = max(offer.places_left, places)
         yield "offer", "places_per_beneficiary", kind, places, facts
+    smallest = offer.places_least
+    if places and smallest and places < smallest:
+        yield "offer", "places_least", "widen", places, {"places_least": places}
     if not places and room:
         yield "need", "places_wanted", "state", int(room), {"places_wanted": int(room)}
 

@@ -56,6 +56,8 @@ def broken_rules(needs: Columns, offers: Columns, i: Rows, j: Rows, day: int) ->
         "own_country": (country != NONE) & (country == offers["barred_country"][j]),
         "own_organisation": (organisation != 0) & (organisation == offers["organisation"][j]),
         "support_kind_not_given": (wanted != 0) & (given != 0) & ((wanted & given) == 0),
+        # Of a need that states no places the number is NaN, which is not below anything.
+        "group_too_small": needs["places"][i] < offers["places_least"][j],
         "no_capacity_left": offers["no_capacity"][j],
         "no_money_left": offers["no_money"][j],
     }

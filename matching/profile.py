@@ -202,6 +202,8 @@ class OfferProfile(Post):
         Days between which it can be applied for.
     places_left, places_per_beneficiary
         People or institutions that can still be served, and at most by one need.
+    places_least
+        The smallest group for which it is made: a need that states fewer places is not served.
     money_left, grant_least, grant_most
         Budget that is left, and the size of one grant, in US dollars.
     experience_countries, experience_themes
@@ -221,6 +223,7 @@ class OfferProfile(Post):
     closes: date | None = None
     places_left: int | None = None
     places_per_beneficiary: int | None = None
+    places_least: int | None = None
     money_left: float | None = None
     grant_least: float | None = None
     grant_most: float | None = None
@@ -233,6 +236,7 @@ class OfferProfile(Post):
         self._require_amounts(
             "places_left",
             "places_per_beneficiary",
+            "places_least",
             "money_left",
             "grant_least",
             "grant_most",

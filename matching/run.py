@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from matching.bound import (
     Tables,
     TextBound,
+    bar_groups,
     bar_own,
     bar_windows,
     bound_tile,
@@ -379,6 +380,7 @@ def score_block(plan: Plan, number: int) -> BlockResult:
         tile = slice(start, min(start + TILE, width))
         bound_tile(plan, rows, columns[tile], bounds[:, tile], inner[:, tile])
     bar_windows(plan, rows, columns, bounds)
+    bar_groups(plan, rows, columns, bounds)
     bar_own(plan, rows, columns, bounds)
     _bar_pairs(plan, block, columns, bounds)
 

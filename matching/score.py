@@ -23,7 +23,7 @@ from matching.place import FULL, experience, reach
 from matching.profile import NeedProfile, OfferProfile, ProfileError
 from matching.taxonomy import SAME, Taxonomy, Terms
 
-ENGINE_VERSION = "1.0"
+ENGINE_VERSION = "1.1"
 """Changes with every change of the rules or of the formulas; stored with every match run."""
 
 MICRO = 1_000_000

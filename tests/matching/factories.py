@@ -175,6 +175,7 @@ def offers(draw: st.DrawFn, number: int | None = None) -> OfferProfile:
         closes=closes,
         places_left=draw(st.none() | st.integers(0, 50)),
         places_per_beneficiary=draw(st.none() | st.integers(0, 20)),
+        places_least=draw(st.none() | st.integers(0, 30)),
         money_left=draw(st.none() | st.floats(0, 1e6)),
         grant_least=least,
         grant_most=most,

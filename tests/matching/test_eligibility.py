@@ -64,6 +64,11 @@ def test_two_posts_that_state_nothing_break_no_rule():
         ),
         (
             {"places_wanted": 5},
+            {"places_least": 6},
+            RuleFailure("group_too_small", 5, 6),
+        ),
+        (
+            {"places_wanted": 5},
             {"places_left": 0},
             RuleFailure("no_capacity_left", 5, 0),
         ),
@@ -91,6 +96,8 @@ def test_a_broken_rule_names_itself_and_both_sides(need, offer, failure):
         ({"country": "CH"}, {"serves_countries": frozenset({"CH"}), "outside_region_only": True}),
         ({}, {"serves_organisation_kinds": frozenset({"ngo"})}),
         ({}, {"money_left": 60.0, "grant_least": 60.0}),
+        ({"places_wanted": 6}, {"places_least": 6}),
+        ({}, {"places_least": 6}),
     ],
 )
 def test_what_is_left_open_or_just_enough_breaks_no_rule(need, offer):

@@ -9,6 +9,7 @@ from matching import MICRO, RULES, score_pair, why_not
 from matching.bound import (
     Tables,
     TextBound,
+    bar_groups,
     bar_own,
     bar_windows,
     bound_tile,
@@ -90,6 +91,7 @@ def test_bounds_hold_refined_scores_are_near_and_rules_are_kept(posts, weights):
     rows, columns = slice(0, count), slice(0, width)
     bound_tile(tables, rows, columns, bounds, inner)
     bar_windows(tables, rows, columns, bounds)
+    bar_groups(tables, rows, columns, bounds)
     bar_own(tables, rows, columns, bounds)
     bounds[~open_needs(tables.needs, DAY)] = BARRED
     bounds[:, ~open_offers(tables.offers, DAY)] = BARRED
