@@ -15,13 +15,14 @@ from broker.settings import Settings
 from models.database import begin_writing, connect
 
 if TYPE_CHECKING:
+    from broker.directory_search import EntrySearch
     from broker.duplicates import PostTexts
     from broker.engine import Engine, Vectors
     from broker.jobs import Queue
     from broker.search import PostSearch
     from broker.suggestions import Adviser
 
-BUILT_ON_TEXTS = ("engine", "adviser", "post_texts", "post_search")
+BUILT_ON_TEXTS = ("engine", "adviser", "post_texts", "post_search", "entry_search")
 """What a process holds that was made with the engine's text model."""
 
 
@@ -96,6 +97,13 @@ class Exchange:
         from broker.search import PostSearch
 
         return PostSearch(self)
+
+    @cached_property
+    def entry_search(self) -> EntrySearch:
+        """The index by which entries of the directories are found; filled at first use."""
+        from broker.directory_search import EntrySearch
+
+        return EntrySearch(self)
 
     @cached_property
     def vectors(self) -> Vectors:
