@@ -51,6 +51,12 @@ class Settings:
         How often one address may try to sign in, in Flask-Limiter's words.
     max_upload : int
         Largest request body, in bytes.
+    api_limit : str
+        How often one person's programs, or one address without a token, may call the API.
+    webhook_private : bool
+        Whether webhooks may lead into private networks and over plain HTTP: for trials alone.
+    data_licence : str
+        Licence of the open data, as its SPDX identifier.
     address : str
         Where readers find the exchange, e.g. ``https://exchange.example``, for the links in
         e-mails; empty means host and port.
@@ -87,6 +93,9 @@ class Settings:
     matches_per_need: int = 20
     sign_in_limit: str = "10 per minute"
     max_upload: int = 2 * 1024 * 1024
+    api_limit: str = "600 per minute"
+    webhook_private: bool = False
+    data_licence: str = "CC-BY-4.0"
     address: str = ""
     mail_server: str = ""
     mail_port: int = 587

@@ -11,6 +11,7 @@ from flask_talisman import Talisman
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from broker import api
 from broker.exchange import Exchange
 from broker.paths import STATIC, TEMPLATES
 from broker.settings import Settings
@@ -33,6 +34,7 @@ from broker.web import (
     reading,
     search,
     secretariat,
+    tokens,
     weights,
 )
 
@@ -100,14 +102,17 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
     )
     addresses.prepare(app)
     reading.prepare(app)
+    api.listen(app)
+    limiter = Limiter(get_remote_address, app=app)
+    api.prepare(app)
     access.prepare(app)
     errors.prepare(app)
     presentation.prepare(app)
-    limiter = Limiter(get_remote_address, app=app)
     for module in (
         public, account, search, posts, matches, agreements, parties, documents, ledger, secretariat,
-        weights, clearing, duplicates, jobs,
+        weights, clearing, duplicates, tokens, jobs,
     ):  # fmt: skip
         app.register_blueprint(module.pages)
+    api.open_doors(app, limiter, csrf, settings.api_limit)
     limiter.limit(settings.sign_in_limit, methods=["POST"])(app.view_functions["account.sign_in"])
     return app
