@@ -104,6 +104,7 @@ from models.reminder import Reminder, ReminderKind
 from models.report import Bulletin, NearestOffer
 from models.user import DELEGATED, MODERATORS, NEED_POSTERS, OFFER_POSTERS, Role, User
 from models.webhook import DeliveryStatus, Webhook, WebhookDelivery
+from models.writing import WritingForm
 
 __all__ = [
     "AGREEMENT_LIFE",
@@ -217,6 +218,7 @@ __all__ = [
     "Webhook",
     "WebhookDelivery",
     "WeightSet",
+    "WritingForm",
     "localised",
     "side_between",
     "utc_now",

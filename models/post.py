@@ -135,7 +135,10 @@ class Post(Base):
     """What needs and offers have in common."""
 
     __tablename__ = "post"
-    __table_args__: Any = (Index("ix_post_kind_status", "kind", "status", "published_at"),)
+    __table_args__: Any = (
+        Index("ix_post_kind_status", "kind", "status", "published_at"),
+        Index("ix_post_updated_at", "updated_at"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(String(8))
