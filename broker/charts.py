@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 from markupsafe import Markup, escape
 
@@ -175,14 +176,14 @@ def draw_heat_table(
     A field takes the colour of needs where more is asked than offered, and of offers where more
     is offered; the numbers in it, needs before offers, say the same.
     """
-    side = 42.0
+    side = 43.0
     left = width - side * len(columns)
-    head = 14 * max((len(wrap(name, side, 9)) for name in columns), default=0) + 6
+    head = 14 * max((len(wrap(name, side, 8)) for name in columns), default=0) + 6
     parts: list[str] = []
     for n, name in enumerate(columns):
-        for m, line in enumerate(wrap(name, side, 9)):
+        for m, line in enumerate(wrap(name, side, 8)):
             x = left + side * (n + 0.5)
-            parts.append(draw_text(x, 11 + 12 * m, line, size=9, soft=True, anchor="middle"))
+            parts.append(draw_text(x, 11 + 12 * m, line, size=8, soft=True, anchor="middle"))
     most = max((abs(c.needs - c.offers) for row in rows for c in row.cells), default=0) or 1
     for n, row in enumerate(rows):
         top = head + n * 30
@@ -274,10 +275,13 @@ def draw_columns(
 
 
 def level_of(value: float, most: float) -> int:
-    """Strength of a field, 0 to 4: 0 for nothing, 4 for the most."""
+    """Strength of a field, 0 to 4: 0 for nothing, 4 for the most.
+
+    By the square root, so that one very large number does not make all others look alike.
+    """
     if value <= 0 or most <= 0:
         return 0
-    return min(4, 1 + int(3.999 * min(value / most, 1)))
+    return min(4, 1 + int(3.999 * sqrt(min(value / most, 1))))
 
 
 def svg(

@@ -19,8 +19,18 @@ from models import (
     Organisation,
     Post,
     Role,
+    Support,
     User,
 )
+
+
+@dataclass(frozen=True)
+class KindCount:
+    """Posts on the exchange of one kind of support; a post of two kinds counts in both."""
+
+    code: str
+    needs: int
+    offers: int
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,8 @@ class Overview:
         Agreements in the public register.
     countries : dict
         Code of a country → its needs on the exchange.
+    kinds : tuple of KindCount
+        Needs and offers on the exchange by kind of support.
     newest_needs, newest_offers : list
         The latest few of each.
     """
@@ -43,6 +55,7 @@ class Overview:
     offers: int
     agreements: int
     countries: dict[str, int]
+    kinds: tuple[KindCount, ...]
     newest_needs: list[Need]
     newest_offers: list[Offer]
 
@@ -62,8 +75,23 @@ def survey(session: Session, newest: int = 3) -> Overview:
         offers=live.get("offer", 0),
         agreements=session.scalar(agreements) or 0,
         countries={code: number for code, number in session.execute(countries) if code},
+        kinds=_count_kinds(session),
         newest_needs=_newest(session, "need", newest),
         newest_offers=_newest(session, "offer", newest),
+    )
+
+
+def _count_kinds(session: Session) -> tuple[KindCount, ...]:
+    rows = session.execute(
+        select(Support.kind, Post.kind, func.count(Post.id.distinct()))
+        .join(Post, Support.post_id == Post.id)
+        .where(Post.status.in_(LIVE))
+        .group_by(Support.kind, Post.kind)
+    )
+    numbers = {(support, kind): number for support, kind, number in rows}
+    return tuple(
+        KindCount(code, numbers.get((code, "need"), 0), numbers.get((code, "offer"), 0))
+        for code in sorted({support for support, _kind in numbers})
     )
 
 

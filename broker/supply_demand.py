@@ -145,7 +145,7 @@ class Side:
 
     def stating(self, facet: str) -> set[int]:
         """Ids of the posts that carry any code of the facet."""
-        return set().union(*self.holders[facet].values())
+        return set().union(*self.holders[facet].values()) & self.everything
 
 
 @dataclass(frozen=True)
@@ -156,11 +156,19 @@ class Market:
     offers: Side
 
     @classmethod
-    def read(cls, session: Session, reference: Reference) -> Market:
-        """The posts on the exchange, in as many queries however many they are."""
+    def read(
+        cls, session: Session, reference: Reference, fields: Mapping[str, Any] | None = None
+    ) -> Market:
+        """The posts on the exchange, in as many queries however many they are.
+
+        Parameters
+        ----------
+        fields : Mapping, optional
+            Fields of :class:`broker.posts.PostFilter` that all posts of the market pass.
+        """
         return cls(
-            _side(session, "need", reference),
-            _side(session, "offer", reference),
+            _side(session, "need", reference, fields or {}),
+            _side(session, "offer", reference, fields or {}),
         )
 
     def count(self, codes: Mapping[str, str]) -> Cell:
@@ -214,7 +222,7 @@ def posts_without(kind: str, facet: str, reference: Reference) -> Select[Post]:
     """A query for the posts on the exchange that carry no code of the facet."""
     model = CLASSES[kind]
     every_code = _with(PostFilter(kind, open_only=True), facet, codes_of(facet, reference))
-    return find_posts(PostFilter(kind, open_only=True)).where(model.id.not_in(_ids(every_code)))
+    return find_posts(PostFilter(kind, open_only=True)).where(model.id.not_in(ids_of(every_code)))
 
 
 def _with(filters: PostFilter, facet: str, codes: Iterable[str]) -> PostFilter:
@@ -222,13 +230,13 @@ def _with(filters: PostFilter, facet: str, codes: Iterable[str]) -> PostFilter:
     return replace(filters, **names)
 
 
-def _ids(filters: PostFilter) -> Select[Any]:
-    """A query for the ids alone of what :func:`broker.posts.find_posts` finds."""
+def ids_of(filters: PostFilter) -> Select[Any]:
+    """A query for the numbers alone of what :func:`broker.posts.find_posts` finds."""
     condition: Any = find_posts(filters).whereclause
     return select(CLASSES[filters.kind].id).where(condition).correlate(None)
 
 
-def _side(session: Session, kind: str, reference: Reference) -> Side:
+def _side(session: Session, kind: str, reference: Reference, fields: Mapping[str, Any]) -> Side:
     holders: dict[str, dict[str, set[int]]] = {
         facet: {code: set() for code in codes_of(facet, reference)} for facet in FACETS
     }
@@ -247,14 +255,16 @@ def _side(session: Session, kind: str, reference: Reference) -> Side:
     for code in holders["subregion"]:
         # Whom an offer reaches is a rule of its own: the list of posts holds it.
         served = _with(on_exchange, "subregion", (code,))
-        holders["subregion"][code] = set(session.scalars(_ids(served)))
-    return Side(frozenset(session.scalars(_ids(on_exchange))), holders)
+        holders["subregion"][code] = set(session.scalars(ids_of(served)))
+    everything = replace(on_exchange, **fields)
+    return Side(frozenset(session.scalars(ids_of(everything))), holders)
 
 
 def _several(side: Side, facet: str) -> int:
     seen: set[int] = set()
     again: set[int] = set()
-    for ids in side.holders[facet].values():
+    for holders in side.holders[facet].values():
+        ids = holders & side.everything
         again |= seen & ids
         seen |= ids
     return len(again)

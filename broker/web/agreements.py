@@ -117,7 +117,9 @@ def _filters() -> RegisterFilter:
                 ("statuses", "status"),
                 ("kinds", "kind"),
                 ("themes", "theme"),
+                ("programmes", "programme"),
                 ("countries", "country"),
+                ("organisations", "organisation"),
             )
         },
     )

@@ -20,16 +20,20 @@ from broker.web import (
     account,
     addresses,
     agreements,
+    board,
     clearing,
+    countries,
     documents,
     duplicates,
     errors,
     jobs,
     ledger,
     matches,
+    organisations,
     parties,
     posts,
     presentation,
+    programmes,
     public,
     reading,
     search,
@@ -109,6 +113,7 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
     errors.prepare(app)
     presentation.prepare(app)
     for module in (
+        board, countries, programmes, organisations,
         public, account, search, posts, matches, agreements, parties, documents, ledger, secretariat,
         weights, clearing, duplicates, tokens, jobs,
     ):  # fmt: skip

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template
+from flask import Blueprint, render_template, url_for
+from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from broker.accounts import find_organisation
-from broker.overview import agreements_of, find_secretariat, member_names, survey
+from broker.charts import PairedRow, draw_paired_bars
+from broker.overview import KindCount, agreements_of, find_secretariat, member_names, survey
 from broker.posts import PostFilter, find_posts
 from broker.ratings import average_rating
 from broker.sources import DOCUMENTS
+from broker.tile_map import Tile, draw_tile_map
 from broker.web.access import EVERYBODY, allow
-from broker.web.presentation import PAGE_SIZE
-from broker.web.reading import database, language
+from broker.web.presentation import PAGE_SIZE, label, number
+from broker.web.reading import database, exchange, language
 
 pages = Blueprint("public", __name__)
 
@@ -20,7 +24,57 @@ pages = Blueprint("public", __name__)
 @allow(EVERYBODY)
 def home() -> str:
     """What the exchange is, how it stands now, and three ways in."""
-    return render_template("public/home.html", overview=survey(database()))
+    overview = survey(database())
+    return render_template(
+        "public/home.html",
+        overview=overview,
+        kinds=overview.kinds,
+        chart=draw_kinds(overview.kinds),
+        map=draw_needs(overview.countries),
+    )
+
+
+def draw_kinds(kinds: tuple[KindCount, ...]) -> str:
+    """Needs and offers by kind of support, each number leading to its posts."""
+    return draw_paired_bars(
+        [
+            PairedRow(
+                label("support_kind", kind.code),
+                kind.needs,
+                kind.offers,
+                url_for("posts.needs", support_kind=kind.code, open=1) if kind.needs else "",
+                url_for("posts.offers", support_kind=kind.code, open=1) if kind.offers else "",
+            )
+            for kind in kinds
+        ],
+        _("Demand against supply"),
+        sides=(_("needs"), _("offers")),
+        number=number,
+    )
+
+
+def draw_needs(needs: dict[str, int]) -> str:
+    """The map of the region by open needs; each tile leads to its country."""
+    reference = exchange().reference
+    return draw_tile_map(
+        [
+            Tile(
+                code,
+                reference.countries[code].tile[0],
+                reference.countries[code].tile[1],
+                value=needs.get(code, 0),
+                words="{}: {}".format(
+                    label("country", code),
+                    ngettext("%(num)s need", "%(num)s needs", needs.get(code, 0)),
+                ),
+                address=url_for("countries.show", code=code),
+            )
+            for code in reference.codes("region_country")
+            if len(reference.countries[code].tile) == 2
+        ],
+        _("Open needs of each country"),
+        number=number,
+    )
 
 
 @pages.get("/about")

@@ -98,7 +98,7 @@ def test_a_field_takes_the_colour_of_what_there_is_more_of():
 
 
 @pytest.mark.parametrize(
-    ("value", "level"), [(0, 0), (0.01, 1), (25, 1), (26, 2), (74, 3), (100, 4), (200, 4)]
+    ("value", "level"), [(0, 0), (0.01, 1), (6, 1), (7, 2), (26, 3), (57, 4), (100, 4), (200, 4)]
 )
 def test_the_strength_of_a_colour_grows_with_the_number(value, level):
     assert level_of(value, 100) == level
