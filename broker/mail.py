@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import smtplib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -228,8 +228,11 @@ class Folder:
         found = (entry.name for entry in self.path.iterdir())
         return sorted((name for name in found if FILE_NAME.fullmatch(name)), reverse=True)
 
-    def heading(self, name: str) -> KeptMessage:
-        """Whom a message is for and what it is about; its body is not read."""
+    def headings(self, names: Sequence[str]) -> list[KeptMessage]:
+        """Whom messages are for and what they are about; their bodies are not read."""
+        return [self._heading(name) for name in names]
+
+    def _heading(self, name: str) -> KeptMessage:
         with self._file(name).open("rb") as file:
             heads = BytesHeaderParser(policy=policy.default).parse(file)
         return KeptMessage(

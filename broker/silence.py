@@ -208,11 +208,24 @@ def find_silent(
     )
 
 
+VIEWS = {
+    "reminded": _l("Without an answer for %(days)s days"),
+    "escalated": _l("For %(days)s days"),
+    "all": _l("All that waits"),
+}
+"""How long things have waited → the name of the list."""
+
+
+def silent_before(view: str, now: datetime, settings: Settings) -> datetime:
+    """Before which moment something must have been asked to stand in that list."""
+    days = {"reminded": settings.reminder_days, "escalated": settings.escalation_days}
+    return now - timedelta(days=days.get(view, 0))
+
+
 def count_silent(session: Session, by: User, settings: Settings) -> int:
     """How much has waited for an answer for too long, where the person moderates."""
-    before = utc_now() - timedelta(days=settings.reminder_days)
-    query = find_silent(subregion=_scope(by), before=before).order_by(None).subquery()
-    return session.scalar(select(func.count()).select_from(query)) or 0
+    before = silent_before("reminded", utc_now(), settings)
+    return sum(count_by_kind(session, by, before).values())
 
 
 def count_by_kind(session: Session, by: User, before: datetime) -> dict[str, int]:
@@ -222,13 +235,12 @@ def count_by_kind(session: Session, by: User, before: datetime) -> dict[str, int
     return {row[0]: row[1] for row in rows}
 
 
-def page_of_silent(
-    session: Session, by: User, *, before: datetime, kind: str, first: int, size: int
-) -> list[Matter]:
-    """A page of what waits where the person moderates, in a fixed number of queries."""
+def silent_keys(
+    session: Session, by: User, before: datetime, kind: str = ""
+) -> list[tuple[str, int]]:
+    """What waits where the person moderates, the longest first, for :func:`load_matters`."""
     query = find_silent(subregion=_scope(by), before=before, kind=kind)
-    rows = session.execute(query.limit(size).offset(first)).all()
-    return load_matters(session, [(row.kind, row.id) for row in rows])
+    return [(row.kind, row.id) for row in session.execute(query)]
 
 
 def load_matters(session: Session, keys: Sequence[tuple[str, int]]) -> list[Matter]:

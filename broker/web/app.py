@@ -28,7 +28,9 @@ from broker.web import (
     errors,
     jobs,
     ledger,
+    mail,
     matches,
+    notices,
     organisations,
     parties,
     posts,
@@ -37,7 +39,9 @@ from broker.web import (
     public,
     reading,
     search,
+    searches,
     secretariat,
+    silence,
     tokens,
     weights,
 )
@@ -116,8 +120,11 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
         board, countries, programmes, organisations,
         public, account, search, posts, matches, agreements, parties, documents, ledger, secretariat,
         weights, clearing, duplicates, tokens, jobs,
+        notices, searches, silence, mail,
     ):  # fmt: skip
         app.register_blueprint(module.pages)
     api.open_doors(app, limiter, csrf, settings.api_limit)
+    # A mail program's own button sends no token of ours (RFC 8058); the link is signed.
+    csrf.exempt(app.view_functions["notices.unsubscribe"])
     limiter.limit(settings.sign_in_limit, methods=["POST"])(app.view_functions["account.sign_in"])
     return app

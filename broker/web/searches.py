@@ -1,0 +1,138 @@
+"""Saved searches: keep a filtered list by name, and choose how soon one hears of what is new."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from werkzeug.datastructures import MultiDict
+
+from broker.messages import field_problems
+from broker.notices import FREQUENCY_NAMES
+from broker.posts import PostFilter
+from broker.searches import (
+    LISTINGS,
+    change_search,
+    count_alerts,
+    delete_search,
+    filters_of,
+    find_searches,
+    get_search,
+    save_search,
+)
+from broker.web.access import SIGNED_IN, allow, person
+from broker.web.post_filters import Chip, chips, read_filters
+from broker.web.reading import database, exchange, language
+from models import InvalidInput, NotFound, SavedSearch
+
+pages = Blueprint("searches", __name__)
+
+MOST_QUERY = 8000
+"""Signs of a query string that are looked at; no list writes a longer one."""
+
+
+@pages.app_context_processor
+def names() -> dict[str, Any]:
+    """What the form beneath a list shows."""
+    return {"FREQUENCY_NAMES": FREQUENCY_NAMES, "listing_of": listing_of}
+
+
+def listing_of(endpoint: str | None) -> str:
+    """The list that a page shows, if its filters can be saved; else nothing."""
+    return next((name for name, found in LISTINGS.items() if found.endpoint == endpoint), "")
+
+
+def search_address(search: SavedSearch) -> str:
+    """The list of a saved search with its filters."""
+    return listing_address(search.listing, filters_of(search))
+
+
+def listing_address(listing: str, filters: PostFilter) -> str:
+    """A list narrowed by filters: each that is on is a parameter of the address."""
+    pairs = [(chip.parameter, chip.value) for chip in shown_filters(filters)]
+    address = url_for(LISTINGS[listing].endpoint)
+    return f"{address}?{urlencode([*pairs, ('sort', filters.sort)])}"
+
+
+def shown_filters(filters: PostFilter) -> list[Chip]:
+    """The filters that are on, by their names."""
+    return chips(filters, exchange().reference, language(), filters.organisation)
+
+
+@pages.get("/searches")
+@allow(SIGNED_IN)
+def mine() -> str:
+    """The searches that one keeps."""
+    return _list()
+
+
+def _list(problems: dict[int, Any] | None = None) -> str:
+    session, by = database(), person()
+    searches = [s for s in session.scalars(find_searches(by)) if s.listing in LISTINGS]
+    return render_template(
+        "searches/list.html",
+        searches=[
+            (search, search_address(search), shown_filters(filters_of(search)))
+            for search in searches
+        ],
+        LISTINGS=LISTINGS,
+        alerts=count_alerts(session, by),
+        problems=problems or {},
+        typed=request.form,
+    )
+
+
+@pages.post("/searches")
+@allow(SIGNED_IN)
+def save() -> Any:
+    """Keep the list that the form names with its filters."""
+    listing = request.form.get("listing", "")
+    if listing not in LISTINGS:
+        raise NotFound("no_such_page")
+    args = MultiDict(parse_qsl(request.form.get("query", "")[:MOST_QUERY]))
+    filters = read_filters(LISTINGS[listing].kind, args)
+    try:
+        search = save_search(database(), person(), listing, filters, _typed(), exchange().reference)
+    except InvalidInput as error:
+        page = render_template(
+            "searches/save.html",
+            listing=listing,
+            query=request.form.get("query", "")[:MOST_QUERY],
+            back=listing_address(listing, filters),
+            shown=shown_filters(filters),
+            values=request.form,
+            problems=field_problems(error),
+        )
+        return page, 422
+    flash(_("Your search is saved as “%(name)s”.", name=search.name), "success")
+    return redirect(url_for("searches.mine"))
+
+
+@pages.post("/searches/<int:search_id>")
+@allow(SIGNED_IN)
+def change(search_id: int) -> Any:
+    """Give a search another name or other alerts."""
+    try:
+        change_search(database(), person(), search_id, _typed(), exchange().reference)
+    except InvalidInput as error:
+        return _list({search_id: field_problems(error)}), 422
+    flash(_("The search is changed."), "success")
+    return redirect(url_for("searches.mine"))
+
+
+@pages.route("/searches/<int:search_id>/delete", methods=["GET", "POST"])
+@allow(SIGNED_IN)
+def delete(search_id: int) -> Any:
+    """Ask first, then forget a search."""
+    search = get_search(database(), person(), search_id)
+    if request.method == "GET":
+        return render_template("searches/delete.html", search=search)
+    delete_search(database(), person(), search_id)
+    flash(_("The search “%(name)s” is deleted.", name=search.name), "success")
+    return redirect(url_for("searches.mine"))
+
+
+def _typed() -> dict[str, str]:
+    return {name: request.form[name] for name in ("name", "frequency") if name in request.form}
