@@ -62,6 +62,7 @@ from models.errors import (
     NotAllowed,
     NotFound,
 )
+from models.imported import IMPORT_LIFE, Import, ImportedRow, ImportStatus
 from models.job import JOB_LIFE, MOST_ATTEMPTS, UNFINISHED, Job, JobStatus, RoutineTurn
 from models.match import (
     MATCH_LIFE,
@@ -117,6 +118,7 @@ __all__ = [
     "FINANCE",
     "FORBIDDEN",
     "FORCED",
+    "IMPORT_LIFE",
     "IN_FORCE",
     "JOB_LIFE",
     "JOINING_ROLES",
@@ -167,6 +169,9 @@ __all__ = [
     "EntryKind",
     "EntryStatus",
     "Frequency",
+    "Import",
+    "ImportStatus",
+    "ImportedRow",
     "Indicator",
     "IndicatorReport",
     "Interest",
