@@ -338,7 +338,10 @@ def _load_organisations(session: Session, files: _Files) -> None:
             session.add(task_force)
         task_force.lead = data["lead"]
         task_force.members = _jsonable(data.get("members", {}))
-        for name in ("themes", "objectives", "activities", "region_members", "meetings"):
+        names = ["themes", "objectives", "region_members"]
+        # What its officers have changed on its page is theirs from then on.
+        names += [] if task_force.edited_at else ["activities", "meetings"]
+        for name in names:
             setattr(task_force, name, _jsonable(data.get(name, [])))
 
 

@@ -1,0 +1,142 @@
+"""Use cases of pairings: what a person, not the engine, says belongs together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Select, or_, select
+from sqlalchemy.orm import Session, selectinload
+
+from broker.audit import record
+from broker.conflicts import require_no_conflict
+from broker.exchange import Exchange
+from broker.schemas import Strict, Text, load
+from models import (
+    LIVE,
+    PAIRERS,
+    Conflict,
+    InvalidInput,
+    Match,
+    MatchStatus,
+    Need,
+    NotAllowed,
+    Offer,
+    Pairing,
+    Post,
+    User,
+)
+
+
+class PairingSchema(Strict):
+    """A need and an offer, by their references, and why they belong together."""
+
+    need = Text(80, required=True)
+    offer = Text(80, required=True)
+    reason = Text(2000, required=True)
+
+
+def suggest_pairing(
+    exchange: Exchange, session: Session, by: User, data: Mapping[str, Any], *, on: date
+) -> Pairing:
+    """Suggest a match that the engine has missed; both sides are shown it, with the reason.
+
+    What people suggest bends no rule: a pair that cannot be is refused. A low score refuses
+    nothing; it stands beside the suggestion.
+
+    Raises
+    ------
+    NotAllowed
+        For roles that suggest none, and with a conflict of interest.
+    InvalidInput
+        If a post is not on the exchange under that reference, or the reason is missing.
+    Conflict
+        ``pairing_not_eligible`` with the rules that fail; ``pairing_exists``.
+    """
+    if by.role not in PAIRERS:
+        raise NotAllowed("suggest_pairing")
+    values = load(PairingSchema, data, exchange.reference)
+    need = _live(session, Need, values["need"], "need")
+    offer = _live(session, Offer, values["offer"], "offer")
+    require_no_conflict(session, by, need, offer, own=True)
+    with exchange.engine.open(session) as book:
+        explanation = book.explain(need.id, offer.id, on=on)
+    pairing = Pairing.suggest(by, need, offer, values["reason"], explanation.points)
+    if explanation.failures:
+        raise Conflict(
+            "pairing_not_eligible", rules=[failure.rule for failure in explanation.failures]
+        )
+    if find_pairing(session, need, offer) is not None:
+        raise Conflict("pairing_exists")
+    session.add(pairing)
+    record(
+        session,
+        by,
+        "pairing.suggested",
+        pairing,
+        after={
+            "need": need.reference,
+            "offer": offer.reference,
+            "reason": pairing.reason,
+            "score": pairing.score,
+        },
+    )
+    return pairing
+
+
+def _live(session: Session, model: type[Any], reference: str, field: str) -> Any:
+    post = session.scalar(
+        select(model).where(model.reference == reference.strip().lower(), model.status.in_(LIVE))
+    )
+    if post is None:
+        raise InvalidInput({field: [("no_live_post", {"reference": reference})]})
+    return post
+
+
+def find_pairing(session: Session, need: Need, offer: Offer) -> Pairing | None:
+    """What a person said of the pair, if somebody did."""
+    return session.scalar(_whole().where(Pairing.need_id == need.id, Pairing.offer_id == offer.id))
+
+
+def pairings_of(session: Session, post: Post) -> list[Pairing]:
+    """What people have suggested for a post, the latest first."""
+    return list(
+        session.scalars(
+            _whole()
+            .where(or_(Pairing.need_id == post.id, Pairing.offer_id == post.id))
+            .order_by(Pairing.id.desc())
+        )
+    )
+
+
+def waiting_pairings(session: Session, by: User) -> list[Pairing]:
+    """Suggested pairs of live posts of the person's side in which nobody has acted yet."""
+    own = select(Post.id).where(Post.organisation_id == by.organisation_id, Post.status.in_(LIVE))
+    acted = (
+        select(Match.id)
+        .where(
+            Match.need_id == Pairing.need_id,
+            Match.offer_id == Pairing.offer_id,
+            Match.status != MatchStatus.SUGGESTED,
+        )
+        .exists()
+    )
+    found = session.scalars(
+        _whole()
+        .where(or_(Pairing.need_id.in_(own), Pairing.offer_id.in_(own)), ~acted)
+        .order_by(Pairing.id)
+    )
+    return [
+        pairing
+        for pairing in found
+        if pairing.need.can_be_edited_by(by) or pairing.offer.can_be_edited_by(by)
+    ]
+
+
+def _whole() -> Select[Pairing]:
+    return select(Pairing).options(
+        selectinload(Pairing.by),
+        selectinload(Pairing.need).selectinload(Need.organisation),
+        selectinload(Pairing.offer).selectinload(Offer.organisation),
+    )
