@@ -27,7 +27,7 @@ from broker.api import (
     rounds,
 )
 from broker.api.said import Problem
-from broker.schemas import Code, Money
+from broker.schemas import LARGEST_AMOUNT, Code, Money
 from broker.web.addresses import CodeConverter, NumberConverter
 from models import SCOPES
 
@@ -110,4 +110,7 @@ def _codes(_converter: Any, field: Any, **_: Any) -> dict[str, Any]:
 
 def _forms(_converter: Any, field: Any, **_: Any) -> dict[str, Any]:
     """Amounts are taken as numbers and as texts; who cares for each cent writes a text."""
-    return {"type": ["number", "string", "null"]} if isinstance(field, Money) else {}
+    if not isinstance(field, Money):
+        return {}
+    most = int(LARGEST_AMOUNT)
+    return {"type": ["number", "string", "null"], "minimum": 0, "maximum": most}

@@ -162,7 +162,7 @@ def _version_read() -> int | None:
     if header == "*":
         return None
     for tag in request.if_match.as_set():
-        number, _dash, _digest = tag.partition("-")
+        number, _dash, _digest = (tag or "").partition("-")
         if number.isdecimal() and len(number) < 10:
             return int(number)
     return -1
