@@ -116,7 +116,7 @@ def send_letters(exchange: Exchange) -> Delivery:
         gather_letters(session, utc_now())
     with carrier(exchange.settings) as carrying:
         while not done.problem:
-            taken = _take(exchange)
+            taken = take_letters(exchange)
             if not taken:
                 break
             for number, letter_id in enumerate(taken):
@@ -142,7 +142,7 @@ def send_letters(exchange: Exchange) -> Delivery:
     return done
 
 
-def _take(exchange: Exchange) -> list[int]:
+def take_letters(exchange: Exchange) -> list[int]:
     """Take letters whose time has come, so that no other process delivers them meanwhile."""
     now = utc_now()
     with exchange.writing() as session:

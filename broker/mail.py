@@ -88,7 +88,7 @@ def write_message(
     message = EmailMessage(policy=policy.SMTP)
     try:
         message["From"] = Address("10YFP broker", addr_spec=settings.mail_from)
-        message["To"] = Address(one_line(to[0]), addr_spec=to[1])
+        message["To"] = _address(*to)
     except (MessageError, ValueError, IndexError) as error:
         raise NotDelivered(f"{to[1]!r}: {error}", lasting=True) from error
     line = one_line(subject)
@@ -96,13 +96,24 @@ def write_message(
     message["Date"] = format_datetime(written)
     message["Message-ID"] = f"<{number}@{host}>"
     message["Auto-Submitted"] = "auto-generated"
-    message["Content-Language"] = language
     if unsubscribe:
         message["List-Unsubscribe"] = f"<{unsubscribe}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(text, cte="quoted-printable")
     message.add_alternative(html, subtype="html", cte="quoted-printable")
+    message["Content-Language"] = language
     return message
+
+
+_ADDRESS = re.compile(r"""([^\s@<>(),:;"\\\[\]]{1,64})@([^\s@<>(),:;"\\\[\]]{1,253})""")
+
+
+def _address(name: str, address: str) -> Address:
+    """Name and address of a header; letters with accents may stand in both (RFC 6532)."""
+    parts = _ADDRESS.fullmatch(address)
+    if parts is None or not address.isprintable():
+        raise ValueError("this is no e-mail address")
+    return Address(one_line(name), parts[1], parts[2])
 
 
 @contextmanager

@@ -292,7 +292,7 @@ def test_every_kind_has_a_topic_and_words_in_every_language(exchange):
 
 
 def test_every_path_of_a_notice_is_a_page(exchange, app, pair):
-    session, need, offer, _asking, _giving = pair
+    _session, need, offer, _asking, _giving = pair
     found = [
         need,
         offer,
