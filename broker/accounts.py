@@ -40,11 +40,17 @@ def find_user(session: Session, email: str) -> User:
 
 
 def find_organisation(session: Session, code: str) -> Organisation:
-    """The organisation with that code; raises :class:`models.errors.NotFound`."""
+    """The organisation with that code, or the one into which it was merged.
+
+    Raises
+    ------
+    NotFound
+        There never was one.
+    """
     organisation = session.scalar(select(Organisation).where(Organisation.code == code))
     if organisation is None:
         raise NotFound("no_such_organisation", code=code)
-    return organisation
+    return organisation.merged_into or organisation
 
 
 def create_user(

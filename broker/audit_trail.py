@@ -91,6 +91,8 @@ ACTION_NAMES = {
     "webhook.removed": _l("removed a webhook"),
     "organisation.trusted": _l("trusted an organisation"),
     "organisation.reviewed": _l("put an organisation’s posts under review again"),
+    "organisation.merged": _l("merged another organisation into this one"),
+    "organisation.merged_away": _l("merged this organisation into another one"),
     "round.opened": _l("opened a clearing round"),
     "round.changed": _l("changed a clearing round"),
     "round.rule_set": _l("set a rule of a clearing round"),

@@ -219,7 +219,12 @@ def find_organisation_pairs(
     require_secretariat(by)
     engine = exchange.engine
     organisations = {
-        one.id: one for one in session.scalars(select(Organisation).order_by(Organisation.id))
+        one.id: one
+        for one in session.scalars(
+            select(Organisation)
+            .where(Organisation.merged_into_id.is_(None))
+            .order_by(Organisation.id)
+        )
     }
     named = [
         NamedOrganisation(

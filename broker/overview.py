@@ -9,7 +9,9 @@ from sqlalchemy.orm import Session, selectinload
 
 from broker.agreements import RegisterFilter, find_agreements
 from broker.posts import PostFilter, find_posts
+from broker.secretariat import find_organisations
 from models import (
+    LANGUAGES,
     LIVE,
     PUBLICLY_REGISTERED,
     Agreement,
@@ -111,6 +113,21 @@ def agreements_of(noun: Post | Organisation) -> Select[Agreement]:
         select(AgreementParty.agreement_id).where(AgreementParty.organisation_id == noun.id)
     )
     return find_agreements(RegisterFilter(), None).where(concerned)
+
+
+def list_organisations(
+    language: str, text: str = "", kind: str = "", country: str = ""
+) -> Select[Organisation]:
+    """A query for organisations by name, acronym, alias or code, by kind and by country.
+
+    In the order of their names as a reader of ``language`` sees them.
+    """
+    query = find_organisations(text, kind)
+    if country:
+        query = query.where(Organisation.country_code == country)
+    names = [Organisation.names[code].as_string() for code in (language, *LANGUAGES)]
+    shown = func.lower(func.coalesce(*names, Organisation.code))
+    return query.order_by(None).order_by(shown, Organisation.id)
 
 
 def member_names(session: Session, organisation: Organisation, language: str) -> dict[str, str]:

@@ -587,7 +587,9 @@ def _passing(filters: PostFilter, wanted: Any, among: Select[Any] | None = None)
     if filters.organisation:
         query = query.where(
             model.organisation_id.in_(
-                select(Organisation.id).where(Organisation.code == filters.organisation)
+                select(func.coalesce(Organisation.merged_into_id, Organisation.id)).where(
+                    Organisation.code == filters.organisation
+                )
             )
         )
     for facet, wanted in (

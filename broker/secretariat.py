@@ -358,7 +358,7 @@ def _organisation(session: Session, values: Mapping[str, Any]) -> Organisation:
 
 def find_organisations(text: str = "", kind: str = "") -> Select[Organisation]:
     """A query for organisations by name, acronym, alias or code, and by kind."""
-    query = select(Organisation)
+    query = select(Organisation).where(Organisation.merged_into_id.is_(None))
     for word in text.split()[:MOST_WORDS]:
         query = query.where(_organisation_matches(word))
     if kind:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, String
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import Connection, ForeignKey, String, event, select
+from sqlalchemy.orm import Mapped, Mapper, mapped_column, relationship
 
 from models.base import Base, localised, utc_now
 from models.reference import Country
@@ -45,6 +45,26 @@ class Organisation(Base):
     def name(self, language: str) -> str:
         """The organisation's name for a reader of ``language``."""
         return localised(self.names, language)
+
+
+@event.listens_for(Base, "before_insert", propagate=True)
+def _follow_merges(mapper: Mapper[Any], connection: Connection, target: Any) -> None:
+    """What is added to an organisation while it is merged into another one goes to that one.
+
+    Whoever adds it has read the organisation before; on PostgreSQL this waits for the merge.
+    """
+    if mapper.class_ in (Organisation, TaskForce):
+        return
+    number = getattr(target, "organisation_id", None)
+    if number is None:
+        return
+    merged = connection.scalar(
+        select(Organisation.merged_into_id)
+        .where(Organisation.id == number)
+        .with_for_update(read=True, key_share=True)
+    )
+    if merged is not None:
+        target.organisation_id = merged
 
 
 class TaskForce(Base):

@@ -30,6 +30,7 @@ from broker.web import (
     ledger,
     mail,
     matches,
+    merging,
     notices,
     organisations,
     parties,
@@ -119,7 +120,7 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
     for module in (
         board, countries, programmes, organisations,
         public, account, search, posts, matches, agreements, parties, documents, ledger, secretariat,
-        weights, clearing, duplicates, tokens, jobs,
+        weights, clearing, duplicates, merging, tokens, jobs,
         notices, searches, silence, mail,
     ):  # fmt: skip
         app.register_blueprint(module.pages)

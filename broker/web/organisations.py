@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template, request
 
-from broker.organisations import list_organisations
+from broker.overview import list_organisations
 from broker.secretariat import standing_of
 from broker.web.access import EVERYBODY, allow
 from broker.web.presentation import paginate

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template, url_for
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
@@ -87,10 +89,12 @@ def about() -> str:
 
 @pages.get("/organisations/<code:code>")
 @allow(EVERYBODY)
-def organisation(code: str) -> str:
+def organisation(code: str) -> Any:
     """An organisation with what it asks for, offers and has agreed on."""
     session = database()
     found = find_organisation(session, code)
+    if found.code != code:
+        return redirect(url_for("public.organisation", code=found.code), 301)
     posts = {
         kind: session.scalars(
             find_posts(PostFilter(kind, organisation=code, open_only=True)).limit(PAGE_SIZE)

@@ -31,6 +31,8 @@ TABLE = {
     "programmes.index": EVERYBODY,
     "programmes.show": EVERYBODY,
     "organisations.index": EVERYBODY,
+    "merging.show": OFFICE,
+    "merging.merge": OFFICE,
     "account.sign_in": EVERYBODY,
     "account.choose_language": EVERYBODY,
     "account.sign_out": SIGNED_IN,
