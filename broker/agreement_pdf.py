@@ -102,6 +102,13 @@ class _Sheet:
         yield self.fact(_l("Period"), f"{_day(terms.starts)} – {_day(terms.ends)}")
         yield self.fact(_l("Places"), str(terms.places or ""))
         yield self.fact(_l("Money"), money)
+        for party in agreement.parties if shows_money else ():
+            if party.money:
+                source = f" · {party.offer.reference}" if party.offer else ""
+                yield {
+                    "label": f"{self.say(_l('Money'))}: {self.party(party)['name']}",
+                    "text": f"{_money(party.money, party.currency)}{source}",
+                }
         yield self.fact(duties[0], terms.need_side_duties if shown else "")
         yield self.fact(duties[1], terms.offer_side_duties if shown else "")
         for party in agreement.parties if shown else ():

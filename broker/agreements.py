@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from flask_babel import lazy_gettext as _l
-from marshmallow import ValidationError, validates_schema
+from marshmallow import ValidationError, fields, validate, validates_schema
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
@@ -19,6 +19,7 @@ from broker.audit import record
 from broker.conflicts import require_no_conflict
 from broker.messages import FIELD_PROBLEMS
 from broker.news import tell_of_acceptance, tell_of_agreement, tell_of_signature, tell_of_terms
+from broker.posts import seals_money
 from broker.reference import Reference
 from broker.schemas import Count, Money, Strict, TermsSchema, Text, load
 from broker.terms import draft_terms, terms_content
@@ -53,7 +54,7 @@ from models import (
     utc_now,
 )
 from models.errors import InvalidInput
-from models.ledger import commit, give_back
+from models.ledger import NOTHING, ROUNDING, beyond_need, commit, convert, give_back
 
 LARGEST_VALUE = 1e15
 """No indicator of the exchange's kind is larger; up to here a float is exact to a unit."""
@@ -79,12 +80,27 @@ class CompletionSchema(Strict):
     report = Text(20_000, required=True)
 
 
+class ContributionUsedSchema(Strict):
+    """How much of what a donor or partner pays was used."""
+
+    party = Count(required=True)
+    money_used = Money(required=True)
+
+    @validates_schema(skip_on_field_errors=True)
+    def _says_what_was_used(self, data: dict[str, Any], **_: Any) -> None:
+        if data["money_used"] is None:
+            raise ValidationError(str(FIELD_PROBLEMS["required"]), "money_used")
+
+
 class TerminationSchema(Strict):
     """Why an agreement ends before its time, and what was used until then."""
 
     reason = Text(4000, required=True)
     places_used = Count(least=0, load_default=0)
-    money_used = Money(load_default=Decimal(0))
+    money_used = Money(load_default=NOTHING)
+    contributions_used = fields.List(
+        fields.Nested(ContributionUsedSchema), load_default=list, validate=validate.Length(max=40)
+    )
 
     @validates_schema(skip_on_field_errors=True)
     def _says_what_was_used(self, data: dict[str, Any], **_: Any) -> None:
@@ -111,11 +127,15 @@ LISTED = (
 WHOLE = (
     *LISTED,
     selectinload(Agreement.parties).selectinload(AgreementParty.signed_by),
+    selectinload(Agreement.parties).selectinload(AgreementParty.offer),
     selectinload(Agreement.terms).selectinload(AgreementTerms.author),
     selectinload(Agreement.indicators)
     .selectinload(Indicator.reports)
     .selectinload(IndicatorReport.by),
-    selectinload(Agreement.commitments),
+    selectinload(Agreement.commitments).options(
+        selectinload(Commitment.offer),
+        selectinload(Commitment.party).selectinload(AgreementParty.organisation),
+    ),
     selectinload(Agreement.ratings).selectinload(AgreementRating.organisation),
     selectinload(Agreement.documents).selectinload(Document.organisation),
     selectinload(Agreement.need).selectinload(Need.organisation),
@@ -358,7 +378,7 @@ def propose_agreement(
     """
     _require_proposable(session, by, match)
     require_no_conflict(session, by, match.need, match.offer)
-    values = _terms(match.offer, data, reference, today)
+    values = _terms(session, by, match, data, reference, today)
     match.move_to(MatchStatus.AGREEMENT)
     agreement = Agreement(
         match=match,
@@ -384,11 +404,19 @@ def propose_agreement(
 
 
 def _terms(
-    offer: Offer, data: Mapping[str, Any], reference: Reference, today: date
+    session: Session,
+    by: User,
+    subject: Match | Agreement,
+    data: Mapping[str, Any],
+    reference: Reference,
+    today: date,
 ) -> dict[str, Any]:
+    need, offer = subject.need, subject.offer
     values: dict[str, Any] = {"support_kinds": [], "milestones": [], "indicators": []}
     values |= load(TermsSchema, data, reference)
     problems: dict[str, Any] = _beyond_capacity(offer, values["places"], values["money"])
+    if not values["beyond_need"]:
+        problems = {**_beyond_need(session, by, need, values), **problems}
     if values["money"] and offer.currency and values["currency"] != offer.currency:
         problems["currency"] = [("currency_of_offer", {"currency": offer.currency})]
     if values["ends"] < today:
@@ -430,6 +458,22 @@ def _beyond_capacity(offer: Offer, places: int | None, money: Decimal | None) ->
     return problems
 
 
+def _beyond_need(
+    session: Session, by: User, need: Need, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The fields in which terms give more than the need asks for; a sealed amount is not told."""
+    problems: dict[str, Any] = {}
+    wanted = need.places_open()
+    if wanted is not None and (values["places"] or 0) > wanted:
+        problems["places"] = [("more_than_asked", {"open": wanted})]
+    money, currency, most = values["money"], values["currency"], need.money_open()
+    if money and most is not None and not seals_money(need, by):
+        given = convert(session, money, currency, need.currency).money
+        if given > most + (NOTHING if currency == need.currency else ROUNDING):
+            problems["money"] = [("more_than_asked", {"open": f"{most} {need.currency}"})]
+    return problems
+
+
 def begin_answer(by: User, agreement: Agreement) -> dict[str, Any]:
     """The terms on the table, for a person of a party to change.
 
@@ -463,7 +507,7 @@ def put_terms(
     agreement.require_open_terms(by)
     require_no_conflict(session, by, agreement)
     before = terms_content(agreement.current_terms)
-    values = _terms(agreement.offer, data, reference, today)
+    values = _terms(session, by, agreement, data, reference, today)
     terms = agreement.put_terms(AgreementTerms(**values), by, based_on)
     record(session, by, "agreement.terms", agreement, before=before, after=terms_content(terms))
     tell_of_terms(session, by, agreement)
@@ -486,13 +530,13 @@ def accept_terms(session: Session, by: User, agreement: Agreement, number: int) 
     tell_of_acceptance(session, by, agreement)
 
 
-def require_signable(by: User, agreement: Agreement) -> None:
+def require_signable(session: Session, by: User, agreement: Agreement) -> None:
     """Raise what :func:`sign_agreement` would raise for this person's signature now."""
     party = agreement.require_party(by)
     if party.signed_at is not None:
         raise Conflict("already_signed", reference=agreement.reference)
     AGREEMENT_LIFE.check(AgreementStatus(agreement.status), AgreementStatus.SIGNED)
-    _require_available(agreement)
+    _require_available(session, by, agreement)
 
 
 def sign_agreement(session: Session, by: User, agreement: Agreement, number: int) -> bool:
@@ -509,39 +553,54 @@ def sign_agreement(session: Session, by: User, agreement: Agreement, number: int
         If what was agreed is no longer left; nothing of the signature is kept. The first
         signature is refused too: nobody signs for what cannot be given.
     Conflict
-        If the terms have changed, or the need or the offer has left the exchange.
+        If the terms have changed, the need or the offer has left the exchange, or the need asks
+        for less than the terms give and they do not say that this is meant.
     """
     require_no_conflict(session, by, agreement)
     before = {"status": str(agreement.status)}
     # In a savepoint, so that a refusal leaves the agreement as it was even to a caller who goes on.
     with session.begin_nested():
         binding = agreement.sign(by, number)
-        _require_available(agreement)
+        _require_available(session, by, agreement)
         after: dict[str, Any] = {"status": str(agreement.status), "number": number}
         if binding:
             row = commit(session, agreement)
             _set_up_follow_up(agreement)
             after |= {"places": row.places, "money": row.money, "currency": row.currency}
+            paid = [f"{r.money} {r.currency}" for r in agreement.commitments if r is not row]
+            after |= {"contributions": paid} if paid else {}
     record(session, by, "agreement.signed", agreement, before=before, after=after)
     tell_of_signature(session, by, agreement, binding=binding)
     return binding
 
 
-def _require_available(agreement: Agreement) -> None:
-    offer, terms = agreement.offer, agreement.current_terms
-    if not agreement.need.is_live:
-        raise Conflict("need_not_live", reference=agreement.need.reference)
-    gone = _beyond_capacity(offer, terms.places, terms.money)
+def _require_available(session: Session, by: User, agreement: Agreement) -> None:
+    need, terms = agreement.need, agreement.current_terms
+    if not need.is_live:
+        raise Conflict("need_not_live", reference=need.reference)
+    _require_left(agreement.offer, terms.places, terms.money)
+    for party in agreement.parties:
+        if party.offer is not None:
+            _require_left(party.offer, None, party.money)
+    if not terms.beyond_need:
+        # A sealed amount is told to nobody but its own side; the ledger looks once more.
+        told = {"places"} if seals_money(need, by) else {"places", "money"}
+        if told & beyond_need(session, agreement):
+            raise Conflict("more_than_need_asks", reference=need.reference)
+
+
+def _require_left(offer: Offer, places: int | None, money: Decimal | None) -> None:
+    gone = _beyond_capacity(offer, places, money)
     left = offer.remaining_money()
-    if offer.money_sealed and left is not None and left < (terms.money or 0):
+    if offer.money_sealed and left is not None and left < (money or 0):
         raise CapacityExceeded("means_exceeded", reference=offer.reference)
     if gone or not offer.is_live:
         raise CapacityExceeded(
             "capacity_exceeded" if gone else "offer_not_live",
             reference=offer.reference,
-            places_asked=terms.places or 0,
+            places_asked=places or 0,
             places_left=offer.remaining_places(),
-            money_asked=terms.money or Decimal(0),
+            money_asked=money or NOTHING,
             money_left=offer.remaining_money(),
             currency=offer.currency,
         )
@@ -590,19 +649,29 @@ def terminate_agreement(
     *,
     reason: str,
     places_used: int = 0,
-    money_used: Decimal = Decimal(0),
+    money_used: Decimal = NOTHING,
+    contributions_used: Sequence[Mapping[str, Any]] = (),
 ) -> Commitment:
-    """End before the work is done; what was not used returns to the offer.
+    """End before the work is done; what was not used returns to the offers.
+
+    Parameters
+    ----------
+    contributions_used
+        ``{"party": number, "money_used": amount}`` of each donor or partner who pays.
 
     Raises
     ------
     InvalidInput
-        Without a reason, or if more was used than the agreement committed.
+        Without a reason, if more was used than the agreement committed, or if it is not said of
+        every contribution how much of it was used.
     """
+    used = {item["party"]: item["money_used"] for item in contributions_used}
+    if {row.party_id for row in agreement.commitments if row.party_id} - used.keys():
+        raise InvalidInput({"contributions_used": [("required", {})]})
     require_no_conflict(session, by, agreement)
     before = {"status": str(agreement.status)}
     agreement.terminate(by, reason)
-    row = give_back(session, agreement, places_used, money_used)
+    row = give_back(session, agreement, places_used, money_used, used)
     _reopen_match(agreement)
     record(
         session,

@@ -97,6 +97,15 @@ SENTENCES = {
     "invitation_exists": _l("%(organisation)s has been invited to a pilot on this theme already."),
     "invitation_answered": _l("This invitation has been answered already."),
     "offer_used_up": _l("All places or all the money of the offer %(reference)s are committed by agreements, so nothing is left for another one."),
+    # Imports
+    "import_transition": _l("This import is “%(now)s” and cannot become “%(then)s”. Reload the page to see its present state."),
+    "no_such_import": _l("There is no such import, or it is not yours to see."),
+    "no_such_import_kind": _l("Files of “%(kind)s” are not imported. Choose one of the kinds in the list."),
+    "import_kind": _l("Your role does not import these. Organisations import their own posts, and the secretariat organisations and accounts."),
+    "import_file_gone": _l("The file “%(name)s” is no longer kept. Bring it once more."),
+    "import_has_problems": _l("The file has problems (%(count)s). Mend them and bring it once more, or load only the good rows."),
+    "import_has_no_good_row": _l("No row of the file is good, so there is nothing to load. Mend it and bring it once more."),
+    "row_twice": _l("The number “%(key)s” stands in an earlier row already. Give each row a number of its own."),
     # Jobs
     "job_transition": _l("This job is “%(now)s” and cannot become “%(then)s”. Reload the page to see its present state."),
     "no_such_job": _l("There is no such job, or it is not yours to see."),
@@ -198,6 +207,19 @@ SENTENCES = {
 """Domain error code → sentence."""
 
 FIELD_PROBLEMS = {
+    # Files
+    "file_missing": _l("Choose a file first."),
+    "file_too_large": _l("The file is larger than %(megabytes)s megabytes. Split it, and bring the parts one after the other."),
+    "not_a_sheet": _l("This is neither a CSV nor an XLSX file that can be read. Save it from the spreadsheet program as one of the two."),
+    "broken_csv": _l("Line %(line)s of the CSV file cannot be read: a quotation mark is not closed, or stands in the middle of a cell."),
+    "unpacks_too_large": _l("This workbook unpacks to far more than its size. Copy the rows into a new one, from the template."),
+    "carries_entities": _l("This workbook holds XML entities, which no spreadsheet program writes. Copy the rows into a new one, from the template."),
+    "unknown_columns": _l("These columns are not known: %(names)s. Use the names of the template’s second row."),
+    "columns_twice": _l("These columns stand there twice: %(names)s. Keep one of each."),
+    "too_many_rows": _l("There are more than %(most)s rows. Split the file, and bring the parts one after the other."),
+    "no_heading": _l("No row names the columns. One of the first rows must hold their names, e.g. %(names)s."),
+    "no_rows": _l("There is no row below the names of the columns."),
+    "other_kind_known": _l("The organisation “%(code)s” is there already, and is of another kind."),
     "required": _l("Please fill this in."),
     "unknown_code": _l("“%(code)s” is not one of the known codes."),
     "currency_of_offer": _l("Use the offer's currency, %(currency)s."),
@@ -205,6 +227,9 @@ FIELD_PROBLEMS = {
     "below_committed": _l("Agreements have already committed %(committed)s; the offer cannot have less."),
     "more_than_left": _l("The offer has only %(left)s left."),
     "more_than_asked": _l("The need still asks for only %(open)s. Give less, or tick below that more is meant."),
+    "more_than_sealed": _l("This is more than the offer has left; how much that is, it keeps sealed."),
+    "amount_missing": _l("Say how much is paid from this offer."),
+    "no_live_offer_of_party": _l("This organisation has no offer on the exchange with the reference “%(reference)s”."),
     "currency_committed": _l("Agreements have committed money in %(currency)s, so the currency stays."),
     "not_negative": _l("Give zero or a positive number."),
     "before_start": _l("The end lies before the start."),
@@ -241,6 +266,11 @@ FIELD_PROBLEMS = {
 """Code of a field's problem → sentence."""
 
 STATES = {
+    "checking": _l("being checked"),
+    "checked": _l("checked, not loaded yet"),
+    "loading": _l("being loaded"),
+    "loaded": _l("loaded"),
+    "refused": _l("refused"),
     "draft": _l("draft"),
     "to_endorse": _l("waiting for the focal point’s endorsement"),
     "submitted": _l("submitted for review"),

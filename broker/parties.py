@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
-from marshmallow import fields, validate
+from marshmallow import ValidationError, fields, validate, validates_schema
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
@@ -12,16 +13,19 @@ from broker.accounts import find_organisation
 from broker.audit import record
 from broker.messages import FIELD_PROBLEMS
 from broker.news import tell_of_new_party
-from broker.schemas import Strict, Text
+from broker.schemas import Code, Money, Strict, Text
 from models import (
     JOINING_ROLES,
+    LIVE,
     NEED_POSTERS,
     OFFER_POSTERS,
     Agreement,
     AgreementKind,
     AgreementParty,
     Conflict,
+    InvalidInput,
     NotFound,
+    Offer,
     Organisation,
     User,
 )
@@ -37,6 +41,19 @@ class PartySchema(Strict):
         required=True, validate=validate.OneOf(JOINING_ROLES, error=FIELD_PROBLEMS["required"])
     )
     contribution = Text(4000, load_default="")
+    money = Money(load_default=None)
+    currency = Code("currency", allow_none=True, load_default=None)
+    offer = Text(80, load_default="")
+
+    @validates_schema(skip_on_field_errors=True)
+    def _fits_together(self, data: dict[str, Any], **_: Any) -> None:
+        problems = {}
+        if data["money"] and not data["currency"]:
+            problems["currency"] = [str(FIELD_PROBLEMS["currency_missing"])]
+        if data["offer"] and not data["money"]:
+            problems["money"] = [str(FIELD_PROBLEMS["amount_missing"])]
+        if problems:
+            raise ValidationError(problems)
 
 
 class KindSchema(Strict):
@@ -78,11 +95,24 @@ def add_party(
     organisation: str,
     role: str,
     contribution: str = "",
+    money: Decimal | None = None,
+    currency: str | None = None,
+    offer: str = "",
 ) -> AgreementParty:
     """Bring in a donor or partner while terms are open; every other party must accept anew.
 
+    Parameters
+    ----------
+    money, currency
+        What it pays, committed once every party has signed.
+    offer
+        Reference of its own offer, on the exchange, from which that is taken.
+
     Raises
     ------
+    InvalidInput
+        If the offer is not the organisation's, not on the exchange, in another currency, or has
+        less left.
     NotFound
         If there is no organisation with that code.
     Conflict
@@ -92,16 +122,45 @@ def add_party(
     joining = find_organisation(session, organisation)
     if session.scalar(_with_account().where(User.organisation_id == joining.id).limit(1)) is None:
         raise Conflict("party_without_account", organisation=joining.name(by.language))
-    party = agreement.add_party(by, joining, role, contribution)
-    record(
-        session,
-        by,
-        "agreement.party_added",
-        agreement,
-        after={"organisation": joining.code, "role": role, "contribution": contribution},
+    pays_from = _offer_of(session, joining, offer, money, currency) if offer else None
+    party = agreement.add_party(
+        by, joining, role, contribution, money=money or None, currency=currency, offer=pays_from
     )
+    after = {"organisation": joining.code, "role": role, "contribution": contribution}
+    if money:
+        after |= {"money": f"{money} {currency}", "offer": offer}
+    record(session, by, "agreement.party_added", agreement, after=after)
     tell_of_new_party(session, by, agreement, joining)
     return party
+
+
+def _offer_of(
+    session: Session,
+    joining: Organisation,
+    reference: str,
+    money: Decimal | None,
+    currency: str | None,
+) -> Offer:
+    found = session.scalar(
+        select(Offer).where(
+            Offer.reference == reference.strip().lower(),
+            Offer.organisation_id == joining.id,
+            Offer.status.in_(LIVE),
+        )
+    )
+    if found is None:
+        raise InvalidInput({"offer": [("no_live_offer_of_party", {"reference": reference[:80]})]})
+    problems: dict[str, Any] = {}
+    if found.currency and currency != found.currency:
+        problems["currency"] = [("currency_of_offer", {"currency": found.currency})]
+    left = found.remaining_money()
+    if left is not None and money is not None and money > left:
+        problems["money"] = [
+            ("more_than_sealed", {}) if found.money_sealed else ("more_than_left", {"left": left})
+        ]
+    if problems:
+        raise InvalidInput(problems)
+    return found
 
 
 def remove_party(session: Session, by: User, agreement: Agreement, party_id: int) -> None:

@@ -68,6 +68,7 @@ def draft_terms(
         ),
         "money": _plain(_money(session, match, by)),
         "currency": offer.currency or need.currency,
+        "beyond_need": False,
         "support_kinds": _shared_kinds(need, offer),
         "milestones": [],
         "indicators": [],
@@ -164,7 +165,7 @@ class Change:
 
 
 TEXTS = ("title", "activities", "need_side_duties", "offer_side_duties")
-VALUES = ("starts", "ends", "places", "money")
+VALUES = ("starts", "ends", "places", "money", "beyond_need")
 LISTS = ("support_kinds", "milestones", "indicators")
 
 

@@ -39,6 +39,7 @@ from broker.agreements import (
     start_agreement,
     terminate_agreement,
 )
+from broker.balances import sum_up
 from broker.interests import get_match
 from broker.messages import field_problems, sentence
 from broker.posts import seals_money
@@ -155,6 +156,7 @@ def _page(agreement_id: int, refusal: DomainError | None = None) -> str:
         versions=history(agreement),
         documents=[d for d in agreement.documents if d.can_be_read_by(reader())],
         charts={i.id: draw_indicator(i, starts) for i in agreement.indicators},
+        ledger_sum=sum_up(agreement.commitments),
         refusal=refusal and sentence(refusal),
     )
 
@@ -304,7 +306,7 @@ def sign(agreement_id: int) -> Any:
     """What exactly a signature commits, and the signature."""
     agreement = own_agreement(agreement_id)
     if request.method == "GET":
-        require_signable(person(), agreement)
+        require_signable(database(), person(), agreement)
         return render_template("agreements/sign.html", agreement=agreement)
     binding = sign_agreement(database(), person(), agreement, **sent_values(VersionSchema))
     return back_to(

@@ -348,9 +348,48 @@ class TestSigning:
         agreement = table.agreed()
         getattr(table.match, side).move_to(PostStatus.EXPIRED)
         with pytest.raises((Conflict, CapacityExceeded), match=f"{side}_not_live"):
-            agreements.require_signable(table.asking, agreement)
+            agreements.require_signable(table.session, table.asking, agreement)
         with pytest.raises((Conflict, CapacityExceeded), match=f"{side}_not_live"):
             agreements.sign_agreement(table.session, table.asking, agreement, 1)
+
+
+class TestMoreThanIsAsked:
+    @pytest.mark.parametrize(
+        ("terms", "field"), [({"places": 21}, "places"), ({"money": "9000.01"}, "money")]
+    )
+    def test_terms_beyond_the_need_are_refused_by_field_unless_they_say_so(
+        self, table: Table, terms: dict[str, Any], field: str
+    ) -> None:
+        need = table.match.need
+        need.places_wanted, need.money_most, need.currency = 20, Decimal(9000), "USD"
+        with pytest.raises(InvalidInput) as raised:
+            table.propose(**terms)
+        assert set(raised.value.fields) == {field}
+        agreement = table.propose(**terms, beyond_need=True)
+        assert agreement.current_terms.beyond_need
+
+    def test_a_need_that_was_covered_meanwhile_is_not_covered_twice(self, table: Table) -> None:
+        table.match.need.places_wanted = 30
+        agreement = table.agreed()
+        table.match.need.places_covered = 25
+        for attempt in (
+            lambda: agreements.require_signable(table.session, table.asking, agreement),
+            lambda: agreements.sign_agreement(table.session, table.asking, agreement, 1),
+        ):
+            with pytest.raises(Conflict, match="more_than_need_asks"):
+                attempt()
+
+    def test_a_sealed_amount_is_told_to_its_own_side_alone(self, table: Table) -> None:
+        need = table.match.need
+        need.money_most, need.currency, need.money_sealed = Decimal(4000), "USD", True
+        with pytest.raises(InvalidInput):
+            table.propose()
+        agreement = table.propose(table.giving)
+        agreements.accept_terms(table.session, table.asking, agreement, 1)
+        agreements.sign_agreement(table.session, table.giving, agreement, 1)
+        with pytest.raises(Conflict, match="more_than_need_asks") as raised:
+            agreements.sign_agreement(table.session, table.asking, agreement, 1)
+        assert set(raised.value.params) == {"reference"}
 
 
 class TestFollowing:
@@ -482,7 +521,7 @@ ACTS: dict[str, tuple[str, Callable[[Session, User, Agreement], Any]]] = {
     "begin an answer": ("propose", lambda s, u, a: agreements.begin_answer(u, a)),
     "accept": ("propose", lambda s, u, a: agreements.accept_terms(s, u, a, 1)),
     "abandon": ("propose", lambda s, u, a: agreements.abandon_agreement(s, u, a, "Why")),
-    "read to sign": ("agreed", lambda s, u, a: agreements.require_signable(u, a)),
+    "read to sign": ("agreed", lambda s, u, a: agreements.require_signable(s, u, a)),
     "sign": ("agreed", lambda s, u, a: agreements.sign_agreement(s, u, a, 1)),
     "start": ("signed", lambda s, u, a: agreements.start_agreement(s, u, a)),
     "complete": ("active", lambda s, u, a: agreements.complete_agreement(s, u, a, "Why")),

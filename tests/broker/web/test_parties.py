@@ -7,9 +7,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from broker import agreements
-from models import Agreement, AgreementStatus, AuditEvent, Role
+from models import Agreement, AgreementStatus, AuditEvent, Offer, Role
 from models.ledger import imbalances
-from tests.broker.factories import make_person
+from tests.broker.factories import make_person, post_offer
 from tests.broker.web.sides import Sides
 from tests.broker.web.test_agreement_pdf import words_of
 
@@ -46,6 +46,87 @@ def test_a_donor_joins_accepts_and_signs_like_every_party(sides: Sides, donor) -
         assert imbalances(session) == []
     said = words_of(donor.get(f"/agreements/{number}.pdf").data)
     assert not said or "Pays the trainers' travel" in said
+
+
+@pytest.fixture
+def purse(exchange) -> str:
+    """Reference of the bank's own offer of money."""
+    with exchange.writing() as session:
+        grant = {"kind": "finance", "modality": "grant", "detail": "Grants"}
+        return post_offer(session, "caf", support=[grant], money="1000", currency="EUR").reference
+
+
+def test_a_donor_pays_from_its_own_offer_and_the_ledger_shows_it(
+    sides: Sides, donor, purse: str
+) -> None:
+    number = sides.agreement(AgreementStatus.NEGOTIATED, money=None, currency=None)
+    pays = {**JOINS, "money": "600", "currency": "EUR", "offer": purse}
+    assert sides.giving.post(f"/agreements/{number}/parties", data=pays).status_code == 302
+    for side in (sides.asking, donor):
+        side.post(f"/agreements/{number}/accept", data={"number": 1})
+    assert "600" in donor.get(f"/agreements/{number}/sign").text
+    for side in (sides.asking, sides.giving, donor):
+        assert side.post(f"/agreements/{number}/sign", data={"number": 1}).status_code == 302
+    with sides.exchange.reading() as session:
+        offer = session.scalars(select(Offer).where(Offer.reference == purse)).one()
+        assert offer.money_committed == 600
+        address = f"/offers/{offer.id}/balance"
+    page = donor.get(address).text
+    assert "EUR 600" in page
+    assert "EUR 400" in page
+    page = sides.asking.get(f"/agreements/{number}").text
+    assert "Pays EUR 600 from its offer" in page
+    assert purse in words_of(donor.get(f"/agreements/{number}.pdf").data)
+
+    # Ended early, it is said of each contribution how much was used.
+    form = sides.asking.get(f"/agreements/{number}/terminate").text
+    party = sides.now(number).parties[2].id
+    assert "contributions_used-0-money_used" in form
+    data = {"reason": "Floods", "places_used": "1", "contributions_used-0-party": str(party)}
+    for used, status in (("", 422), ("600.01", 422), ("200", 302)):
+        sent = {**data, "contributions_used-0-money_used": used}
+        assert sides.asking.post(f"/agreements/{number}/terminate", data=sent).status_code == status
+    with sides.exchange.reading() as session:
+        assert (
+            session.scalars(select(Offer).where(Offer.reference == purse)).one().money_committed
+            == 200
+        )
+        assert imbalances(session) == []
+
+
+@pytest.mark.parametrize(
+    ("gift", "words"),
+    [
+        ({"money": "1000.01", "currency": "EUR"}, "only 1000"),
+        ({"money": "10", "currency": "USD"}, "offer&#39;s currency"),
+        ({"money": "10"}, "in which currency"),
+        ({"currency": "EUR"}, "how much is paid"),
+        ({"money": "10", "currency": "EUR", "offer": "offer-unknown"}, "no offer on the exchange"),
+    ],
+)
+def test_a_contribution_that_cannot_be_is_refused_beside_its_field(
+    sides: Sides, donor, purse: str, gift: dict[str, str], words: str
+) -> None:
+    number = sides.agreement(AgreementStatus.PROPOSED)
+    page = sides.giving.post(
+        f"/agreements/{number}/parties", data={**JOINS, "offer": purse, **gift}
+    )
+    assert page.status_code == 422
+    assert words in page.text
+    assert len(sides.now(number).parties) == 2
+
+
+def test_an_amount_that_no_offer_holds_stands_as_it_is_stated(sides: Sides, donor) -> None:
+    number = sides.agreement(AgreementStatus.NEGOTIATED, money=None, currency=None)
+    pays = {**JOINS, "money": "600", "currency": "EUR"}
+    sides.giving.post(f"/agreements/{number}/parties", data=pays)
+    for side in (sides.asking, donor):
+        side.post(f"/agreements/{number}/accept", data={"number": 1})
+    for side in (sides.asking, sides.giving, donor):
+        side.post(f"/agreements/{number}/sign", data={"number": 1})
+    page = sides.asking.get(f"/agreements/{number}").text
+    assert "no offer on the exchange holds it" in page
+    assert "as stated, from no offer" in page
 
 
 def test_who_joins_twice_or_without_an_account_is_refused_with_a_reason(
