@@ -118,7 +118,9 @@ def demo(no_serve: bool) -> None:
 
     Running it again changes nothing that is there, and is quick.
     """
-    from broker.reports import as_text, match_report
+    from broker.report_files import as_text
+    from broker.report_scope import ReportScope
+    from broker.reports import match_report
     from broker.runs import run_matching
 
     exchange = _exchange()
@@ -142,9 +144,10 @@ def demo(no_serve: bool) -> None:
     )
     with exchange.writing() as session:
         run = run_matching(exchange, session, None, progress=_bar)
-        report = match_report(session, exchange.reference, run=run, language="en")
+        scope = ReportScope(exchange.today(), run=run.id)
+        report = match_report(session, exchange.reference, scope=scope, language="en")
     click.echo()
-    click.echo(as_text(report, "en"))
+    click.echo(as_text(report, exchange.reference))
     click.echo(f"Accounts of the demonstration (password of all: {password})")
     for role, email, organisation in people:
         click.echo(f"  {role!s:<12} {email:<36} {organisation}")
@@ -427,34 +430,46 @@ def _replay(exchange: Exchange, run_id: int) -> None:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "csv", "xlsx", "json"]),
+    type=click.Choice(["text", "csv", "xlsx", "json", "pdf"]),
     default="text",
     show_default=True,
 )
-@click.option("--output", type=click.Path(path_type=Path), help="File to write; needed for xlsx.")
+@click.option("--output", type=click.Path(path_type=Path), help="File; needed for xlsx and pdf.")
+@click.option("--from", "since", metavar="DAY", help="First day of the period, e.g. 2026-01-01.")
+@click.option("--to", "until", metavar="DAY", help="Last day of the period; today if left out.")
+@click.option("--subregion", help="Only this subregion, e.g. andean.")
+@click.option("--country", help="Only this country, e.g. PE.")
+@click.option("--programme", help="Only this programme, e.g. sustainable_procurement.")
+@click.option("--task-force", help="Only this task force, e.g. tf-procurement.")
+@click.option("--run", help="The match run to rest on; the newest of the period if left out.")
+@click.option("--against", help="The match run to compare with; the period before if left out.")
+@click.option("--currency", help="Convert the sums of money into this currency, e.g. USD.")
 @click.pass_context
 @_told
-def report(context: click.Context, form: str, output: Path | None) -> None:
-    """Write the match report of the newest run."""
-    from broker.report_files import as_csv, as_json, as_xlsx
-    from broker.reports import as_text, match_report
+def report(
+    context: click.Context, /, form: str, output: Path | None, **filters: str | None
+) -> None:
+    """Write the match report of a period, a place, a programme or a task force.
+
+    The same filters and the same run give the same file, to the byte.
+    """
+    from broker.report_files import FILES
+    from broker.report_scope import PARAMETERS, read_scope
+    from broker.reports import match_report
 
     language = context.find_root().params["language"]
     exchange = _up_to_date()
+    asked = {PARAMETERS[name]: value for name, value in filters.items() if value}
     with exchange.reading() as session:
-        made = match_report(session, exchange.reference, language=language)
-        writers: dict[str, Callable[..., str | bytes]] = {
-            "text": as_text,
-            "csv": as_csv,
-            "xlsx": as_xlsx,
-            "json": as_json,
-        }
-        content = writers[form](made, language)
+        scope = read_scope(session, asked, exchange.reference, today=exchange.today())
+        made = match_report(session, exchange.reference, scope=scope, language=language)
+    _media, write = FILES["txt" if form == "text" else form]
+    content = write(made, exchange.reference)
     if output is not None:
         output.write_bytes(content if isinstance(content, bytes) else content.encode())
         click.echo(f"Written to {output}.")
     elif isinstance(content, bytes):
-        raise click.UsageError("An XLSX file needs --output FILE.")
+        raise click.UsageError("A PDF or XLSX file needs --output FILE.")
     else:
         click.echo(content)
 

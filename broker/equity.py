@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import func
 
 from broker.report_rows import GROUPS, ReportRows, group_members
 from models import Commitment, Need
@@ -123,20 +123,27 @@ def _sum(code: str, places: Sequence[PlaceEquity]) -> PlaceEquity:
 
 
 def _by_country(rows: ReportRows, served: str) -> dict[str | None, tuple[int, int]]:
-    found = rows.asking(served=served).order_by(None).options().subquery()
-    query = select(
-        found.c.country_code, func.count(), func.coalesce(func.sum(found.c.places_wanted), 0)
-    ).group_by(found.c.country_code)
+    query = (
+        rows.asking(served=served)
+        .order_by(None)
+        .options()
+        .with_only_columns(
+            Need.country_code, func.count(), func.coalesce(func.sum(Need.places_wanted), 0)
+        )
+        .group_by(Need.country_code)
+    )
     return {code: (number, int(places)) for code, number, places in rows.session.execute(query)}
 
 
 def _places_given(rows: ReportRows) -> dict[str | None, int]:
-    found = rows.commitments().order_by(None).options().subquery()
+    ids = rows.posts("need").order_by(None).options().with_only_columns(Need.id).correlate(None)
     query = (
-        select(Need.country_code, func.sum(found.c.places))
-        .join(Commitment, Commitment.id == found.c.id)
+        rows.commitments()
+        .order_by(None)
+        .options()
         .join(Need, Need.id == Commitment.need_id)
-        .where(Need.id.in_(rows.posts("need").order_by(None).options().with_only_columns(Need.id)))
+        .where(Commitment.need_id.in_(ids))
+        .with_only_columns(Need.country_code, func.sum(Commitment.places))
         .group_by(Need.country_code)
     )
     return {code: int(places or 0) for code, places in rows.session.execute(query)}

@@ -99,8 +99,12 @@ def missing_sentences(
             for kept in missing.get("changes", ())
         ]
         excluded = [
-            ngettext("%(rule)s (%(num)s offer)", "%(rule)s (%(num)s offers)", number)
-            % {"rule": RULE_NAMES[rule], "num": number}
+            ngettext(
+                "%(rule)s (%(num)s offer)",
+                "%(rule)s (%(num)s offers)",
+                number,
+                rule=RULE_NAMES[rule],
+            )
             for rule, number in missing.get("rules", {}).items()
         ]
         if excluded:

@@ -1,47 +1,59 @@
-"""The match report as files: CSV for other programs, XLSX for people, JSON for both."""
+"""The match report as files: CSV for other programs, XLSX for people, JSON for both, and text."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from textwrap import wrap
 from typing import Any
 
 from flask_babel import force_locale
 from flask_babel import gettext as _
 from openpyxl import Workbook
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, Cell
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, Cell, MergedCell
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
-from broker.explanations import BAND_NAMES, COMPONENT_NAMES
 from broker.messages import STATES
+from broker.reference import Reference
+from broker.report_sections import (
+    KIND_NAMES,
+    NOT_STATED,
+    Column,
+    Content,
+    Figure,
+    Over,
+    Ref,
+    Section,
+    Table,
+    filters_of,
+    lay_out,
+    period_of,
+    title_of,
+    words_of,
+)
 from broker.reports import FACET_NAMES, INTEREST_NAMES, MatchReport, PostLine
-from broker.supply_demand import FacetTable
 
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 """With one of these a text would be read as a formula by a spreadsheet program (OWASP, CSV
 injection)."""
 
-HEADINGS = (
-    "section",
-    "row",
-    "row_label",
-    "column",
-    "column_label",
-    "measure",
-    "value",
-    "currency",
-)
+HEADINGS = ("section", "table", "row", "row_label", "column", "column_label", "value")
 """Columns of the CSV file: every number of the report on a line of its own."""
 
+OLD = (1980, 1, 1, 0, 0, 0)
+"""The moment that all parts of a workbook bear: the same report is the same file, to the byte."""
 
-def as_json(report: MatchReport, _language: str) -> str:
+
+def as_json(report: MatchReport, _reference: Reference) -> str:
     """The whole report as one JSON object; amounts are texts, so that no cent is lost.
 
     Its labels are in the language in which the report was made.
@@ -51,7 +63,12 @@ def as_json(report: MatchReport, _language: str) -> str:
 
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        plain = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        # What is worked out from the fields is told too: shares, intervals, the match rate.
+        for name, found in vars(type(value)).items():
+            if isinstance(found, property):
+                plain[name] = _plain(getattr(value, name))
+        return plain
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -61,18 +78,37 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date | datetime) else value
 
 
-def as_csv(report: MatchReport, language: str) -> str:
-    """Every number of the report in long form: section, row, column, measure, value.
+def as_csv(report: MatchReport, reference: Reference) -> str:
+    """Every cell of the report in long form: section, table, row, column, value.
 
-    Sections, codes and measures are the same in every language; only the labels change.
+    Sections, tables, rows and columns have the same codes in every language; only labels change.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(HEADINGS)
-    with force_locale(language):
-        for line in _long_form(report):
-            writer.writerow([_harmless(value) for value in line])
+    for section in lay_out(report, reference):
+        for table in section.tables:
+            for line in _long_form(section, table):
+                writer.writerow([_harmless(value) for value in line])
     return file.getvalue()
+
+
+def _long_form(section: Section, table: Table) -> Iterator[tuple[Any, ...]]:
+    for row in (*table.rows, *((table.last,) if table.last else ())):
+        label = next((c for c in row.cells if isinstance(c, str)), "")
+        for column, content in zip(table.columns, row.cells, strict=True):
+            value = _bare(content)
+            if value is None or (column is table.columns[0] and isinstance(content, str)):
+                continue
+            yield section.key, table.key, row.code, label, column.key, column.title, value
+
+
+def _bare(content: Content) -> Any:
+    if isinstance(content, Figure):
+        return content.value
+    if isinstance(content, Ref):
+        return content.words
+    return content.isoformat() if isinstance(content, date) else content
 
 
 def _harmless(value: Any) -> Any:
@@ -82,284 +118,398 @@ def _harmless(value: Any) -> Any:
     return value
 
 
-Line = tuple[str, Any, Any, Any, Any, str, Any, Any]
+# --- Text ------------------------------------------------------------------------------------
+
+WIDTH = 96
+"""Letters of a line of the text."""
+
+SHOWN = 10
+"""Rows of a table that the text shows."""
 
 
-def _long_form(report: MatchReport) -> Iterator[Line]:
-    def line(section: str, row: Any, label: Any, measure: str, value: Any, *more: Any) -> Line:
-        column, column_label, currency = (*more, "", "", "")[:3]
-        return (section, row, label, column, column_label, measure, value, currency)
+def as_text(report: MatchReport, reference: Reference) -> str:
+    """The report for a terminal or a plain file, its tables cut to the first ten rows."""
+    with force_locale(report.language):
+        return "\n".join(_text(report, reference))
 
-    run = report.run
-    if run is not None:
-        for name in ("id", "on", "engine_version", "text_version", "input_digest"):
-            yield line("run", "", "", name, _plain(getattr(run, name)))
-        for name in ("needs", "offers", "eligible_pairs", "matches", "matched_needs"):
-            yield line("run", "", "", name, getattr(run, name))
-        yield line("run", "", "", "match_rate", run.match_rate)
-        yield line("run", "", "", "unmet_needs", run.unmet_needs)
-        yield line("run", "", "", "unused_offers", run.unused_offers)
-        for component, share in run.weights.items():
-            yield line("weights", component, COMPONENT_NAMES.get(component, ""), "weight", share)
-    yield line("exchange", "", "", "needs", report.standing.needs)
-    yield line("exchange", "", "", "offers", report.standing.offers)
-    for table in report.tables:
-        for row in table.rows:
-            yield line(table.facet, row.code, row.label, "needs", row.total.needs)
-            yield line(table.facet, row.code, row.label, "offers", row.total.offers)
-        yield line(table.facet, "", _("not stated"), "needs", table.unstated.needs)
-        yield line(table.facet, "", _("not stated"), "offers", table.unstated.offers)
-    cross = report.cross
-    section = " × ".join((cross.view.rows, cross.view.columns, *cross.view.narrowed.values()))
-    for row in cross.rows:
-        for column, cell in zip(cross.columns, row.cells, strict=True):
-            for measure, value in (("needs", cell.needs), ("offers", cell.offers)):
-                yield line(section, row.code, row.label, measure, value, column.code, column.label)
-    for state, number in report.interest_counts.items():
-        yield line("interests", state, INTEREST_NAMES[state], "interests", number)
-    for status, number in report.agreement_counts.items():
-        yield line("agreements", status, STATES[status], "agreements", number)
-    for measure in ("asked", "offered", "committed"):
-        yield line("places", "", "", measure, getattr(report.places, measure))
-        for currency, quantity in report.money.items():
-            yield line("money", "", "", measure, getattr(quantity, measure), "", "", currency)
-    for match in report.best:
-        labels = (match.offer.reference, match.offer.title)
-        yield line("matches", match.need.reference, match.need.title, "score", match.score, *labels)
-    for post in report.unmet:
-        yield line("unmet_needs", post.reference, post.title, "needs", 1)
-    for post in report.unused:
-        yield line("unused_offers", post.reference, post.title, "offers", 1)
-    for agreement in report.agreements:
-        standing = (agreement.status, STATES[agreement.status])
-        names = (agreement.reference, agreement.title)
-        yield line("agreement", *names, "agreements", 1, *standing)
-        if agreement.places is not None:
-            yield line("agreement", *names, "places", agreement.places, *standing)
-        if agreement.money is not None:
-            yield line("agreement", *names, "money", agreement.money, *standing, agreement.currency)
 
+def _text(report: MatchReport, reference: Reference) -> Iterator[str]:
+    yield title_of(report)
+    yield period_of(report.scope, report.language)
+    for name, value in filters_of(report.scope, reference, report.language):
+        yield f"{name}: {value}"
+    for section in lay_out(report, reference):
+        yield from ("", section.title, "=" * len(section.title))
+        for words in (*section.warnings, *section.words):
+            yield from wrap(words, WIDTH)
+        for table in section.tables:
+            if table.key != "cube":
+                yield from _text_table(table, report.language)
+
+
+def _text_table(table: Table, language: str) -> Iterator[str]:
+    yield ""
+    yield table.title
+    shown = [*table.rows[:SHOWN], *((table.last,) if table.last else ())]
+    cells = [[words_of(content, language) for content in row.cells] for row in shown]
+    if all(column.numeric for column in table.columns[1:]) and len(table.columns) <= 7:
+        lines = [[column.title for column in table.columns], *cells]
+        widths = [max(len(line[n]) for line in lines) for n in range(len(table.columns))]
+        for line in lines:
+            first, *others = line
+            numbers = (text.rjust(width) for text, width in zip(others, widths[1:], strict=True))
+            yield "  ".join((first.ljust(widths[0]), *numbers)).rstrip()
+    else:
+        for line in cells:
+            yield from wrap(
+                "  ".join(text for text in line if text), WIDTH, subsequent_indent="    "
+            )
+    if len(table.rows) > SHOWN:
+        yield _("… and %(count)s more", count=len(table.rows) - SHOWN)
+    if table.note:
+        yield table.note
+
+
+# --- Workbook --------------------------------------------------------------------------------
 
 HEAD = PatternFill("solid", fgColor="E3F0EC")
-WIDEST = 70
+TITLE = Font(bold=True, size=13)
+BOLD = Font(bold=True)
+WIDEST = 60
+
+NUMBER_FORMATS = {
+    "count": "#,##0",
+    "change": "+#,##0;-#,##0;0",
+    "percent": "0.0%",
+    "points": "+0.0%;-0.0%;0.0%",
+    "days": "0.0",
+    "score": "0.00",
+    "share": "0.000",
+    "money": "#,##0.00",
+    "rate": "0.000000",
+}
 
 
-def as_xlsx(report: MatchReport, language: str) -> bytes:
-    """The report as a workbook: a summary, a sheet per table, and sheets of the rows behind it.
+def as_xlsx(report: MatchReport, reference: Reference) -> bytes:
+    """The report as a workbook: a sheet for each section, and sheets of the rows behind them.
 
-    Sums, differences and shares are formulas over the cells that they are made of; a number that
-    counts each post once stands as a number, since no sum of rows gives it.
+    Wherever a number can be found on the sheets of rows it is a formula over them; sums, shares
+    and differences are formulas over the cells of which they are made.
     """
     book = Workbook()
-    with force_locale(language):
-        _Sheets(book, report).write()
+    with force_locale(report.language):
+        _Book(book, report, reference).write()
     file = io.BytesIO()
     book.save(file)
-    return file.getvalue()
+    return _without_clock(file.getvalue())
+
+
+def _without_clock(workbook: bytes) -> bytes:
+    """The same workbook without the moment at which it was written."""
+    made = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(workbook)) as source,
+        zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as target,
+    ):
+        for name in source.namelist():
+            content = source.read(name)
+            if name == "docProps/core.xml":
+                content = re.sub(
+                    rb"<dcterms:(created|modified)[^>]*>[^<]*</dcterms:\1>", b"", content
+                )
+            part = zipfile.ZipInfo(name, OLD)
+            part.compress_type = zipfile.ZIP_DEFLATED
+            target.writestr(part, content)
+    return made.getvalue()
 
 
 class Formula(str):
     """A formula of ours; every other text is written as text, whatever its first sign."""
 
 
-class _Sheets:
+@dataclass(frozen=True)
+class RowSheet:
+    """A sheet of rows: its title, the columns by key, and how many rows it has."""
+
+    title: str
+    keys: tuple[str, ...]
+    rows: int
+
+    def range(self, key: str) -> str:
+        """The cells of a column as a formula names them."""
+        letter = get_column_letter(self.keys.index(key) + 1)
+        title = self.title.replace("'", "''")
+        return f"'{title}'!${letter}$2:${letter}${max(self.rows, 1) + 1}"
+
+
+YES_NO = {True: "yes", False: "no", None: ""}
+"""How a workbook writes what holds, in every language: formulas look for it."""
+
+CODED = tuple(FACET_NAMES)
+
+
+class _Book:
     """Writes the sheets of one report into one workbook."""
 
-    def __init__(self, book: Workbook, report: MatchReport) -> None:
+    def __init__(self, book: Workbook, report: MatchReport, reference: Reference) -> None:
         self.book = book
         self.report = report
+        self.reference = reference
+        self.sections = lay_out(report, reference)
+        self.titles: dict[str, str] = {}
+        self.row_sheets: dict[str, RowSheet] = {}
 
     def write(self) -> None:
-        report = self.report
         self.book.remove(self.book.worksheets[0])
-        self._summary()
-        for table in report.tables:
-            self._facet(table)
-        self._cross()
-        self._matches()
-        self._posts(_("Unmet needs"), report.unmet)
-        self._posts(_("Unused offers"), report.unused)
-        self._agreements()
-        self._money()
-        self._posts(_("Needs"), report.needs)
-        self._posts(_("Offers"), report.offers)
+        sheets = [self.book.create_sheet(self._title(section.title)) for section in self.sections]
+        self._rows()
+        for sheet, section in zip(sheets, self.sections, strict=True):
+            self._section(sheet, section)
 
-    def _sheet(
-        self, title: str, rows: Iterable[Sequence[Any]], heads: Iterable[int] = (1,)
-    ) -> Worksheet:
-        """A new sheet; the rows numbered in ``heads`` are headings, and the first stays in view."""
-        sheet = self.book.create_sheet(_sheet_title(title, self.book.sheetnames))
+    def _title(self, title: str) -> str:
+        """A title that a workbook accepts: 31 signs, none of them reserved, and each only once."""
+        plain = "".join(sign for sign in title if sign not in "[]:*?/\\'")[:31]
+        taken = {name.casefold() for name in self.book.sheetnames}
+        return plain if plain.casefold() not in taken else f"{plain[:28]} {len(taken)}"
+
+    # --- Sheets of rows
+
+    def _rows(self) -> None:
+        report = self.report
+        self._posts("needs", _("Needs, all rows"), report.needs)
+        self._posts("offers", _("Offers, all rows"), report.offers)
+        self._interests()
+        self._agreements()
+        self._commitments()
+
+    def _row_sheet(
+        self, name: str, title: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]
+    ) -> None:
+        sheet = self.book.create_sheet(self._title(title))
+        widths = [len(str(words)) for words in columns.values()]
+        self._head(sheet, 1, list(columns.values()))
+        number = 0
         for number, row in enumerate(rows, start=1):
             for place, value in enumerate(row, start=1):
-                _put(sheet.cell(row=number, column=place), value)
-        for number in heads:
-            for cell in sheet[number]:
-                cell.font = Font(bold=True)
-                cell.fill = HEAD
-                cell.alignment = Alignment(wrap_text=True, vertical="top")
+                _put(sheet.cell(row=number + 1, column=place), value)
+                widths[place - 1] = max(widths[place - 1], len(str(value or "")))
         sheet.freeze_panes = "B2"
-        _fit(sheet)
-        return sheet
+        sheet.auto_filter.ref = f"A1:{get_column_letter(len(columns))}{number + 1}"
+        _set_widths(sheet, widths)
+        self.row_sheets[name] = RowSheet(sheet.title, tuple(columns), number)
 
-    def _summary(self) -> None:
-        report, run = self.report, self.report.run
-        rows: list[tuple[Any, ...]] = [(_("Match report"), report.made_at.date())]
-        if run is None:
-            rows.append((_("Matching has not been run yet."),))
-        else:
-            rows += [
-                (_("Match run"), run.id),
-                (_("Day of the run"), run.on),
-                (_("Engine"), run.engine_version),
-                (_("Text model"), run.text_version),
-                (_("Digest of the input"), run.input_digest),
-                (_("Digest of the result"), run.result_digest),
-                (_("Needs in the run"), run.needs),
-                (_("Offers in the run"), run.offers),
-                (_("Eligible pairs"), run.eligible_pairs),
-                (_("Matches"), run.matches),
-                (_("Needs with a match"), run.matched_needs),
-            ]
-            last = len(rows)
-            rows += [
-                (_("Match rate"), Formula(f"=IF(B{last - 4}=0,0,B{last}/B{last - 4})")),
-                (_("Unmet needs"), Formula(f"=B{last - 4}-B{last}")),
-                (_("Unused offers"), run.unused_offers),
-            ]
-        rows += [
-            (_("Needs on the exchange"), report.standing.needs),
-            (_("Offers on the exchange"), report.standing.offers),
-            (),
-            (_("Interests"), _("Number")),
-        ]
-        rows += [(INTEREST_NAMES[s], n) for s, n in report.interest_counts.items()]
-        rows.append((_("In all"), _sum_above("B", len(rows), len(report.interest_counts))))
-        if run is not None:
-            rows += [(), (_("Component of the score"), _("Weight"))]
-            rows += [(COMPONENT_NAMES.get(c, c), share) for c, share in run.weights.items()]
-            rows.append((_("In all"), _sum_above("B", len(rows), len(run.weights))))
-        sheet = self._sheet(_("Summary"), rows)
-        for cell in sheet["B"]:
-            if isinstance(cell.value, str) and cell.value.startswith("=IF("):
-                cell.number_format = "0.0%"
-
-    def _facet(self, table: FacetTable) -> None:
-        counted = [
-            *((row.code, row.label, row.total) for row in table.rows),
-            ("", _("not stated"), table.unstated),
-            ("", _("Each post counted once"), table.total),
-        ]
-        rows = (
-            (code, label, cell.needs, cell.offers, Formula(f"=D{number}-C{number}"))
-            for number, (code, label, cell) in enumerate(counted, start=2)
-        )
-        name = str(FACET_NAMES[table.facet])
-        head = (_("Code"), name, _("Needs"), _("Offers"), _("Offers less needs"))
-        self._sheet(name, [head, *rows])
-
-    def _cross(self) -> None:
-        cross = self.report.cross
-        title = " × ".join(str(FACET_NAMES[f]) for f in (cross.view.rows, cross.view.columns))
-        among = (f"{FACET_NAMES[facet]}: {code}" for facet, code in cross.view.narrowed.items())
-        rows: list[tuple[Any, ...]] = [(title, *among)]
-        heads = [1]
-        for measure, name in (("needs", _("Needs")), ("offers", _("Offers"))):
-            rows += [(), (name, *(column.label for column in cross.columns), _("Each once"))]
-            heads.append(len(rows))
-            rows += [
-                (row.label, *(getattr(cell, measure) for cell in (*row.cells, row.total)))
-                for row in cross.rows
-            ]
-            totals = (*(column.total for column in cross.columns), cross.total)
-            rows.append((_("Each post counted once"), *(getattr(cell, measure) for cell in totals)))
-        self._sheet(_("Two facets"), rows, heads)
-
-    def _matches(self) -> None:
-        head = (
-            _("Score"), _("Band"), _("Rank"), _("Need"), _("Title of the need"), _("Asks"),
-            _("Offer"), _("Title of the offer"), _("Offers it"), _("Main reason"),
-        )  # fmt: skip
+    def _posts(self, name: str, title: str, posts: Sequence[PostLine]) -> None:
+        columns = {
+            "reference": _("Reference"),
+            "title": _("Title"),
+            "organisation": _("Organisation"),
+            "place": _("Place") if name == "needs" else _("Whom it serves"),
+            "country": _("Country code"),
+            "language": _("Language"),
+            "status": _("State"),
+            "in_book": _("In the run"),
+            "met": _("Has a match"),
+            "served": _("Served by an agreement"),
+            "places": _("Places"),
+            "money": _("Money"),
+            "currency": _("Currency"),
+            **{f"{facet}_labels": str(words) for facet, words in FACET_NAMES.items()},
+            **{facet: _("%(facet)s: codes", facet=words) for facet, words in FACET_NAMES.items()},
+        }
         rows = (
             (
-                round(line.score, 2), BAND_NAMES[line.band], line.rank,
-                line.need.reference, line.need.title, line.need.organisation,
-                line.offer.reference, line.offer.title, line.offer.organisation, line.reason,
-            )
-            for line in self.report.best
-        )  # fmt: skip
-        sheet = self._sheet(_("Best matches"), [head, *rows])
-        sheet.auto_filter.ref = sheet.dimensions
-
-    def _posts(self, title: str, posts: Sequence[PostLine]) -> None:
-        head = (
-            _("Reference"), _("Title"), _("Organisation"), _("Place"), _("Language"), _("State"),
-            FACET_NAMES["theme"], FACET_NAMES["ilac_area"], FACET_NAMES["support_kind"],
-        )  # fmt: skip
-        rows = (
-            (
-                post.reference, post.title, post.organisation, post.place, post.language,
-                STATES[post.status],
-                *("; ".join(post.codes[f].values()) for f in ("theme", "ilac_area", "support_kind")),
+                post.reference, post.title, post.organisation, post.place, post.country or NOT_STATED,
+                post.language, str(STATES[post.status]), YES_NO[post.in_book], YES_NO[post.met],
+                YES_NO[post.served], post.places, post.money, post.currency,
+                *("; ".join(post.codes[facet].values()) for facet in CODED),
+                *(_coded(post.codes[facet]) for facet in CODED),
             )
             for post in posts
         )  # fmt: skip
-        sheet = self._sheet(title, [head, *rows])
-        sheet.auto_filter.ref = sheet.dimensions
+        self._row_sheet(name, title, columns, rows)
+
+    def _interests(self) -> None:
+        columns = {
+            "need": _("Need"),
+            "offer": _("Offer"),
+            "side": _("Who asked"),
+            "on": _("Day"),
+            "days": _("Days to the answer"),
+            "state_label": _("State"),
+            "reason_label": _("Reason"),
+            "state": _("State: code"),
+            "reason": _("Reason: code"),
+        }
+        rows = (
+            (
+                line.need, line.offer, line.side, line.on,
+                None if line.days is None else round(line.days, 4), str(INTEREST_NAMES[line.state]),
+                self.reference.label("dismissal_reason", line.reason or None, self.report.language),
+                line.state, line.reason,
+            )
+            for line in self.report.interests
+        )  # fmt: skip
+        self._row_sheet("interests", _("Interests, all rows"), columns, rows)
 
     def _agreements(self) -> None:
-        head = (
-            _("Reference"), _("State"), _("Title"), _("Need"), _("Asks"), _("Offer"),
-            _("Offers it"), _("Places"), _("Money"), _("Currency"), _("Proposed"), _("Signed"),
-        )  # fmt: skip
-        rows: list[tuple[Any, ...]] = [
+        events = ("signed", "voluntary", "in_force", "late", "completed")
+        columns = {
+            "reference": _("Reference"),
+            "title": _("Title"),
+            "status_label": _("State"),
+            "kind": _("Kind"),
+            "need": _("Need"),
+            "need_side": _("Asks"),
+            "offer": _("Offer"),
+            "offer_side": _("Offers it"),
+            "places": _("Places"),
+            "money": _("Money"),
+            "currency": _("Currency"),
+            "proposed_on": _("Proposed"),
+            "signed_on": _("Signed"),
+            "status": _("State: code"),
+            "signed": _("Signed in the period"),
+            "voluntary": _("Voluntary"),
+            "in_force": _("In force at the end"),
+            "late": _("Late"),
+            "completed": _("Completed in the period"),
+        }
+        rows = (
             (
-                line.reference, STATES[line.status], line.title, line.need, line.need_side,
-                line.offer, line.offer_side, line.places, line.money, line.currency,
-                line.proposed_on, line.signed_on,
+                line.reference, line.title, str(STATES[line.status]),
+                str(KIND_NAMES.get(line.kind, line.kind)), line.need, line.need_side, line.offer,
+                line.offer_side, line.places, line.money, line.currency, line.proposed_on,
+                line.signed_on, line.status, *(YES_NO[event in line.events] for event in events),
             )
             for line in self.report.agreements
-        ]  # fmt: skip
-        total = _sum_above("H", len(rows) + 1, len(rows))
-        # Money has no total: it may be of several currencies.
-        last = (_("In all"), "", "", "", "", "", "", total) if rows else ()
-        counts = [
-            (STATES[status], number) for status, number in self.report.agreement_counts.items()
-        ]
-        below = len(rows) + 4
-        self._sheet(
-            _("Agreements"),
-            [
-                head, *rows, last, (), (_("State"), _("Number")), *counts,
-                (_("In all"), _sum_above("B", below + len(counts), len(counts))),
-            ],
         )  # fmt: skip
+        self._row_sheet("agreements", _("Agreements, all rows"), columns, rows)
 
-    def _money(self) -> None:
-        report = self.report
-        head = (
-            _("Of what"), _("Asked"), _("Offered"), _("Committed"), _("Offered less asked"),
-            _("Offered and not committed"),
-        )  # fmt: skip
-        quantities = [(_("places"), report.places), *report.money.items()]
-        rows = [
-            (
-                name, quantity.asked, quantity.offered, quantity.committed,
-                Formula(f"=C{number}-B{number}"), Formula(f"=C{number}-D{number}"),
-            )
-            for number, (name, quantity) in enumerate(quantities, start=2)
-        ]  # fmt: skip
-        sealed = _(
-            "%(count)s needs keep their amount sealed; it is in no sum.", count=report.sealed
+    def _commitments(self) -> None:
+        columns = {
+            "agreement": _("Agreement"),
+            "on": _("Day"),
+            "places": _("Places"),
+            "money": _("Money"),
+            "currency": _("Currency"),
+        }
+        rows = (
+            (line.agreement, line.on, line.places, line.money or None, line.currency)
+            for line in self.report.commitments
         )
-        self._sheet(_("Places and money"), [head, *rows, (), (sealed,)])
+        self._row_sheet("commitments", _("Commitments, all rows"), columns, rows)
+
+    # --- Sheets of sections
+
+    def _head(self, sheet: Worksheet, at: int, titles: Sequence[str]) -> None:
+        for place, words in enumerate(titles, start=1):
+            cell = sheet.cell(row=at, column=place)
+            _put(cell, words)
+            cell.font, cell.fill = BOLD, HEAD
+            cell.alignment = Alignment(wrap_text=True, vertical="top")
+
+    def _section(self, sheet: Worksheet, section: Section) -> None:
+        report = self.report
+        at, widths = 1, [8]
+        heading = f"{title_of(report)}: {section.title}"
+        _put(sheet.cell(row=1, column=1), heading)
+        sheet.cell(row=1, column=1).font = TITLE
+        told = [period_of(report.scope, report.language)]
+        told += [f"{n}: {v}" for n, v in filters_of(report.scope, self.reference, report.language)]
+        _put(sheet.cell(row=2, column=1), " · ".join(told))
+        at = 3
+        for words in (*section.warnings, *section.words):
+            _put(sheet.cell(row=at, column=1), words)
+            at += 1
+        # The heading stays in view while the rows below it are read.
+        sheet.freeze_panes = "A3"
+        for table in section.tables:
+            at = self._table(sheet, table, at + 1, widths)
+        _set_widths(sheet, widths)
+
+    def _table(self, sheet: Worksheet, table: Table, at: int, widths: list[int]) -> int:
+        """Write a table from row ``at`` on; the row after it is returned."""
+        if len(table.title) and table.title != sheet.title:
+            _put(sheet.cell(row=at, column=1), table.title)
+            sheet.cell(row=at, column=1).font = BOLD
+            at += 1
+        self._head(sheet, at, [column.title for column in table.columns])
+        first = at + 1
+        place = {row.code: first + n for n, row in enumerate(table.rows)}
+        lines = [*table.rows, *((table.last,) if table.last else ())]
+        for number, row in enumerate(lines, start=first):
+            last = row is table.last
+            for column_number, (column, content) in enumerate(
+                zip(table.columns, row.cells, strict=True), start=1
+            ):
+                cell = sheet.cell(row=number, column=column_number)
+                if last and column.total and table.rows:
+                    letter = get_column_letter(column_number)
+                    _put(cell, Formula(f"=SUM({letter}{first}:{letter}{number - 1})"))
+                else:
+                    _put(cell, self._content(table, column, content, number, column_number, place))
+                if isinstance(content, Figure):
+                    cell.number_format = NUMBER_FORMATS[content.form]
+                if last:
+                    cell.font = BOLD
+                _widen(widths, column_number, words_of(content, self.report.language))
+        for n, column in enumerate(table.columns, start=1):
+            _widen(widths, n, column.title[:24])
+        end = first + len(lines)
+        if table.note:
+            _put(sheet.cell(row=end, column=1), table.note)
+            end += 1
+        return end
+
+    def _content(
+        self,
+        table: Table,
+        column: Column,
+        content: Content,
+        row: int,
+        place: int,
+        rows: Mapping[str, int],
+    ) -> Any:
+        letters = {c.key: get_column_letter(n) for n, c in enumerate(table.columns, start=1)}
+        if isinstance(content, Ref):
+            return content.words
+        if not isinstance(content, Figure):
+            return content
+        if content.value is None and not column.share:
+            return None
+        if column.share:
+            top, bottom = (f"{letters[key]}{row}" for key in column.share)
+            return Formula(f'=IF({bottom}=0,"",{top}/{bottom})')
+        if column.less and isinstance(content.value, int | float | Decimal):
+            left, right = (f"{letters[key]}{row}" for key in column.less)
+            return Formula(f"={left}-{right}")
+        if content.share and set(content.share) <= rows.keys():
+            letter = get_column_letter(place)
+            top, bottom = (f"{letter}{rows[code]}" for code in content.share)
+            return Formula(f'=IF({bottom}=0,"",{top}/{bottom})')
+        if content.over:
+            return Formula("=" + "+".join(self._over(over) for over in content.over))
+        return content.value
+
+    def _over(self, over: Over) -> str:
+        sheet = self.row_sheets[over.sheet]
+        criteria = ",".join(f'{sheet.range(key)},"{value}"' for key, value in over.criteria.items())
+        if over.median:
+            values = sheet.range(over.column)
+            return f'IF(COUNT({values})=0,"",MEDIAN({values}))'
+        if over.column:
+            total = sheet.range(over.column)
+            return f"SUMIFS({total},{criteria})" if criteria else f"SUM({total})"
+        return f"COUNTIFS({criteria})" if criteria else f"COUNTA({sheet.range(sheet.keys[0])})"
 
 
-def _sum_above(column: str, row: int, number: int) -> Formula:
-    """The sum of the ``number`` cells that end in ``row``, for the cell below them."""
-    return Formula(f"=SUM({column}{row - number + 1}:{column}{row})")
+def _coded(codes: Iterable[str]) -> str:
+    """Codes so that a formula can look for one of them: ``|water|youth|``; ``–`` for none."""
+    joined = "|".join(codes)
+    return f"|{joined}|" if joined else NOT_STATED
 
 
-def _put(cell: Cell, value: Any) -> None:
+def _put(cell: Cell | MergedCell, value: Any) -> None:
     if value is None or value == "":
         return
     if isinstance(value, Formula):
@@ -377,14 +527,22 @@ def _put(cell: Cell, value: Any) -> None:
         cell.quotePrefix = True
 
 
-def _fit(sheet: Worksheet) -> None:
-    for place, column in enumerate(sheet.iter_cols(values_only=True), start=1):
-        longest = max((len(str(v)) for v in column if v is not None), default=8)
-        sheet.column_dimensions[get_column_letter(place)].width = min(max(longest, 8) + 2, WIDEST)
+def _widen(widths: list[int], column: int, words: str) -> None:
+    while len(widths) < column:
+        widths.append(8)
+    # The first column also bears headings and sentences, which run on into the next ones.
+    widths[column - 1] = max(widths[column - 1], len(words))
 
 
-def _sheet_title(title: str, taken: Iterable[str]) -> str:
-    """A title that a workbook accepts: 31 signs, none of them reserved, and each only once."""
-    plain = "".join(sign for sign in title if sign not in "[]:*?/\\")[:31]
-    names = set(taken)
-    return plain if plain not in names else f"{plain[:28]} {len(names)}"
+def _set_widths(sheet: Worksheet, widths: Sequence[int]) -> None:
+    for place, width in enumerate(widths, start=1):
+        sheet.column_dimensions[get_column_letter(place)].width = min(max(width, 8) + 2, WIDEST)
+
+
+FILES: dict[str, tuple[str, Callable[[MatchReport, Reference], str | bytes]]] = {
+    "csv": ("text/csv; charset=utf-8", as_csv),
+    "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", as_xlsx),
+    "json": ("application/json", as_json),
+    "txt": ("text/plain; charset=utf-8", as_text),
+}
+"""Ending of the report's file → its media type, and what writes it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -39,6 +39,7 @@ from models import (
     PostStatus,
     RunPair,
     Support,
+    utc_now,
 )
 
 ANSWER_TIME = timedelta(days=14)
@@ -363,9 +364,9 @@ class ReportRows:
         elif state == "unanswered":
             query = query.where(now.not_in(ANSWERED))
         elif state == "overdue":
-            query = query.where(
-                now == "waiting", Interest.created_at < self.scope.ends - ANSWER_TIME
-            )
+            # A period that is still running goes up to this moment, as the desk does.
+            moment = min(self.scope.ends, utc_now())
+            query = query.where(now == "waiting", Interest.created_at < moment - ANSWER_TIME)
         elif state:
             query = query.where(now == state)
         if reason:
@@ -466,6 +467,13 @@ class ReportRows:
                 or_(Agreement.ended_at.is_(None), Agreement.ended_at >= self.scope.begins)
             )
         return conditions
+
+    @cached_property
+    def served_ids(self) -> frozenset[int]:
+        """Needs that an agreement serves."""
+        return frozenset(
+            self.session.scalars(select(Agreement.need_id).where(*self._served_pairs()))
+        )
 
     def _all(self, kind: str) -> list[ColumnElement[bool]]:
         model: Any = CLASSES[kind]
@@ -637,3 +645,74 @@ def choose_run(session: Session, scope: ReportScope) -> MatchRun | None:
         .order_by(MatchRun.id.desc())
         .limit(1)
     )
+
+
+class _Values:
+    """The parameters of a list; a value that cannot be leads nowhere."""
+
+    def __init__(self, given: Mapping[str, str], reference: Reference) -> None:
+        self.given = given
+        self.reference = reference
+
+    def one_of(self, name: str, codes: Iterable[str], default: str = "") -> str:
+        value = self.given.get(name) or default
+        if value and value not in set(codes):
+            raise NotFound("no_such_page")
+        return value
+
+    def code(self, name: str, scheme: str) -> str:
+        return self.one_of(name, self.reference.codes(scheme))
+
+    def facets(self) -> dict[str, str]:
+        found = {f: self.one_of(f, codes_of(f, self.reference)) for f in FACETS}
+        return {facet: code for facet, code in found.items() if code}
+
+    def kind(self) -> str:
+        return self.one_of("kind", CLASSES, "need")
+
+
+YES_NO = ("yes", "no")
+BANDS = ("strong", "good", "possible")
+
+LISTS: dict[str, Callable[[ReportRows, _Values], Select[Any]]] = {
+    "needs": lambda rows, v: rows.needs(v.facets(), v.one_of("met", YES_NO)),
+    "offers": lambda rows, v: rows.offers(v.facets()),
+    "matches": lambda rows, v: rows.matches(v.one_of("band", BANDS)),
+    "unmet": lambda rows, _v: rows.unmet(),
+    "unused": lambda rows, _v: rows.unused(),
+    "without": lambda rows, v: rows.without(v.kind(), v.one_of("facet", FACETS, "theme")),
+    "posted": lambda rows, v: rows.posted(v.kind()),
+    "interests": lambda rows, v: rows.interests(
+        v.one_of("state", (*INTEREST_STATES, "answered", "unanswered", "overdue")),
+        v.code("reason", "dismissal_reason"),
+    ),
+    "dismissals": lambda rows, v: rows.dismissals(v.code("reason", "dismissal_reason")),
+    "agreements": lambda rows, v: rows.agreements(
+        v.one_of("status", [str(status) for status in AgreementStatus]),
+        v.one_of("event", AGREEMENT_EVENTS),
+    ),
+    "stating": lambda rows, v: rows.stating(v.kind(), v.code("currency", "currency")),
+    "sealed": lambda rows, _v: rows.sealed(),
+    "commitments": lambda rows, v: rows.commitments(v.code("currency", "currency")),
+    "asking": lambda rows, v: rows.asking(
+        v.one_of("place", ("none", *GROUPS, *v.reference.codes("region_country"))),
+        v.one_of("served", YES_NO),
+    ),
+    "suggested": lambda rows, v: rows.suggested(
+        v.one_of("band", BANDS), v.one_of("outcome", OUTCOMES)
+    ),
+}
+"""Name of a list within the report → its query, from its parameters."""
+
+
+def find_rows(rows: ReportRows, name: str, values: Mapping[str, str]) -> Select[Any]:
+    """The query of a list by its name and parameters.
+
+    Raises
+    ------
+    NotFound
+        For a list, or a value of a parameter, that does not exist.
+    """
+    if name not in LISTS:
+        raise NotFound("no_such_page")
+    return LISTS[name](rows, _Values(values, rows.reference))

@@ -34,6 +34,15 @@ FILTERS = ("subregion", "country", "programme", "task_force")
 """What a report can be narrowed to, by the name of its parameter."""
 
 
+FILTER_NAMES = {
+    "subregion": _l("Subregion"),
+    "country": _l("Country"),
+    "programme": _l("Programme"),
+    "task_force": _l("Task force"),
+}
+"""Filter → its name."""
+
+
 class ReportSchema(Strict):
     """The filters of a report, as an address, the API and the command line give them."""
 

@@ -21,7 +21,8 @@ from broker.jobs import routine
 from broker.news import tell_of_expiry, titles
 from broker.notices import News, moderators, tell
 from broker.posts import expire_posts
-from broker.reports import in_subregion, interest_state
+from broker.report_rows import interest_state
+from broker.report_scope import in_subregion
 from broker.settings import Settings
 from models import (
     IN_FORCE,
@@ -121,7 +122,7 @@ def _interests(subregion: str | None) -> Select[Any]:
             Interest.created_at.label("since"),
         )
         .join(Match, Interest.match_id == Match.id)
-        .where(interest_state == "waiting", *in_subregion(Match.need_id, subregion))
+        .where(interest_state() == "waiting", *in_subregion(Match.need_id, subregion))
     )
 
 

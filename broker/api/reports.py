@@ -5,26 +5,40 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from broker.api.door import Door
 from broker.api.said import BoardSaid, ReportSaid
 from broker.overview import survey
 from broker.report_files import as_json
+from broker.report_scope import read_scope
 from broker.reports import match_report
-from broker.runs import get_run
 from broker.schemas import Strict
 from broker.secretariat import scope_of
 from broker.web.access import EVERYBODY, MODERATORS, person
-from broker.web.reading import database, exchange, language
+from broker.web.reading import database, exchange, language, today
 
 doors = Door("api_reports", __name__, description="How the exchange stands, and the match report")
 
 
-class ReportQuery(Strict):
-    """Of which match run; the newest where none is named."""
+FILTER_HELP = {
+    "from": "First day of the period, ISO 8601.",
+    "to": "Last day of the period; today if left out.",
+    "subregion": "Code of a subregion.",
+    "country": "ISO 3166 code of a country of the region.",
+    "programme": "Code of a programme.",
+    "task_force": "Code of a task force’s organisation.",
+    "run": "Number of the match run to rest on; the newest of the period if left out.",
+    "against": "Number of the match run to compare with.",
+    "currency": "ISO 4217 code of a currency into which sums are converted.",
+}
+"""Filter of a report → what it is."""
 
-    run = fields.Integer(validate=validate.Range(1, 2**31 - 1))
+ReportQuery = Strict.from_dict(
+    {key: fields.String(metadata={"description": FILTER_HELP[key]}) for key in FILTER_HELP},
+    name="ReportQuery",
+)
+"""The filters of a report; :func:`broker.report_scope.read_scope` checks them."""
 
 
 @doors.opens("GET", "/board", roles=EVERYBODY, gives=BoardSaid)
@@ -42,12 +56,12 @@ def board() -> Any:
 @doors.opens("GET", "/reports/match", roles=MODERATORS, query=ReportQuery, gives=ReportSaid)
 def report(query: dict[str, Any]) -> Any:
     """Read the match report, as its page and its files say it."""
-    run = get_run(database(), query["run"]) if query.get("run") else None
+    scope = read_scope(database(), query, exchange().reference, today=today())
     made = match_report(
         database(),
         exchange().reference,
-        run=run,
+        scope=scope,
         language=language(),
-        subregion=scope_of(person()),
+        negotiated_in=scope_of(person()),
     )
-    return json.loads(as_json(made, language()))
+    return json.loads(as_json(made, exchange().reference))

@@ -538,7 +538,8 @@ class ReportSaid(Schema):
     """The match report, as the secretariat's page and files say it."""
 
     language = text()
-    made_at = fields.DateTime(required=True)
+    scope = fields.Dict(required=True, metadata={"description": "The filters of the report."})
+    figures = fields.Dict(required=True, metadata={"description": "Its key figures."})
     run = fields.Dict(allow_none=True)
 
 

@@ -39,6 +39,7 @@ from broker.web import (
     programmes,
     public,
     reading,
+    reports,
     search,
     searches,
     secretariat,
@@ -119,7 +120,7 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
     presentation.prepare(app)
     for module in (
         board, countries, programmes, organisations,
-        public, account, search, posts, matches, agreements, parties, documents, ledger, secretariat,
+        public, account, search, posts, matches, agreements, parties, documents, ledger, secretariat, reports,
         weights, clearing, duplicates, merging, tokens, jobs,
         notices, searches, silence, mail,
     ):  # fmt: skip

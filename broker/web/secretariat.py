@@ -1,8 +1,8 @@
-"""The secretariat's pages: desk, review, accounts, match runs, the match report, audit trail."""
+"""The secretariat's pages: desk, review, accounts, match runs, audit trail."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,6 @@ from babel.dates import format_datetime
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from flask_babel import get_locale
 from flask_babel import gettext as _
-from sqlalchemy import Select
 from werkzeug.wrappers import Response
 
 from broker.accounts import find_organisation, set_active, set_trusted
@@ -20,27 +19,10 @@ from broker.jobs import start_job
 from broker.messages import field_problems
 from broker.posts import get_post, seals_money, visible_content
 from broker.replay import replay_run, replay_sentences
-from broker.report_files import as_csv, as_json, as_xlsx
-from broker.reports import (
-    ANSWER_TIME,
-    BEST,
-    FACET_NAMES,
-    INTEREST_NAMES,
-    MatchReport,
-    agreements,
-    as_text,
-    commitments,
-    interests,
-    match_report,
-    overdue_interests,
-    posts_stating_money,
-    posts_stating_places,
-    run_pairs,
-    sealed_needs,
-    unmet_needs,
-    unused_offers,
-)
-from broker.runs import count_by_band, get_run, newest_run
+from broker.report_rows import ANSWER_TIME, ReportRows, choose_run, run_pairs
+from broker.report_scope import ReportScope
+from broker.reports import FACET_NAMES, INTEREST_NAMES, key_figures
+from broker.runs import count_by_band, get_run
 from broker.schemas import Strict
 from broker.secretariat import (
     GRANTABLE,
@@ -62,21 +44,18 @@ from broker.secretariat import (
     scope_of,
     standing_of,
 )
-from broker.supply_demand import FACETS, View, codes_of, posts_without
+from broker.supply_demand import codes_of
 from broker.web.access import MODERATORS, SECRETARIAT, allow, person
 from broker.web.forms import read_form
 from broker.web.presentation import PAGE_SIZE, choices, paginate, role_name
 from broker.web.reading import database, exchange, language, today
 from broker.weights import first_moves, rows_of
 from models import (
-    AgreementStatus,
     AuditEvent,
     InvalidInput,
-    MatchRun,
     NotFound,
     Organisation,
     User,
-    utc_now,
 )
 
 pages = Blueprint("secretariat", __name__)
@@ -138,8 +117,16 @@ def desk() -> str:
     return render_template(
         "secretariat/desk.html",
         work=lay_out_work(database(), person(), today=today()),
-        report=_report(listed=0),
+        figures=key_figures(_rows()),
+        scope=scope_of(person()),
     )
+
+
+def _rows() -> ReportRows:
+    """The rows of the report on the whole exchange as it stands now."""
+    scope = ReportScope(today())
+    run = choose_run(database(), scope)
+    return ReportRows(database(), exchange().reference, scope, run, scope_of(person()))
 
 
 @pages.get("/secretariat/queue")
@@ -372,109 +359,6 @@ def replay(run_id: int) -> str:
         lines=replay_sentences(found),
         **rows_of(database(), first_moves(found.difference)),
     )
-
-
-@pages.get("/secretariat/report")
-@allow(MODERATORS)
-def report() -> str:
-    """The match report, each number with a link to the rows that make it."""
-    return render_template("secretariat/report.html", report=_report(listed=BEST), facets=FACETS)
-
-
-def _report(listed: int | None = None) -> MatchReport:
-    return match_report(
-        database(),
-        exchange().reference,
-        run=get_run(database(), int(asked)) if (asked := _run_asked()) else None,
-        language=language(),
-        view=View.read(request.args, exchange().reference),
-        subregion=scope_of(person()),
-        listed=listed,
-    )
-
-
-FILES: dict[str, tuple[str, Callable[..., str | bytes]]] = {
-    "csv": ("text/csv; charset=utf-8", as_csv),
-    "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", as_xlsx),
-    "json": ("application/json", as_json),
-    "txt": ("text/plain; charset=utf-8", as_text),
-}
-"""Ending of the report's file → its media type, and what writes it."""
-
-
-@pages.get("/secretariat/report.<any(csv, xlsx, json, txt):ending>")
-@allow(MODERATORS)
-def report_file(ending: str) -> Response:
-    """The match report as a file, with the rows of every list."""
-    media, write = FILES[ending]
-    response = make_response(write(_report(), language()))
-    response.headers["Content-Type"] = media
-    name = f"match-report-{today().isoformat()}.{ending}"
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
-
-
-@pages.get("/secretariat/report/<name>")
-@allow(MODERATORS)
-def report_rows(name: str) -> str:
-    """The rows that make one of the report's numbers."""
-    if name not in ROWS:
-        raise NotFound("no_such_page")
-    page = paginate(database(), ROWS[name]())
-    return render_template("secretariat/rows.html", name=name, page=page)
-
-
-def _interests() -> Select[Any]:
-    state, scope = _one_of("state", (*INTEREST_NAMES, "overdue")), scope_of(person())
-    if state == "overdue":
-        return overdue_interests(utc_now(), subregion=scope)
-    return interests(state, reason=_code_of("dismissal_reason", "reason"), subregion=scope)
-
-
-def _agreements() -> Select[Any]:
-    status = _one_of("status", [str(s) for s in AgreementStatus])
-    return agreements(status, subregion=scope_of(person()))
-
-
-def _without() -> Select[Any]:
-    kind, facet = _one_of("kind", KINDS) or "need", _one_of("facet", FACETS) or "theme"
-    return posts_without(kind, facet, exchange().reference)
-
-
-def _stating() -> Select[Any]:
-    kind, currency = _one_of("kind", KINDS) or "need", _code_of("currency", "currency")
-    return posts_stating_money(kind, currency) if currency else posts_stating_places(kind)
-
-
-def _commitments() -> Select[Any]:
-    return commitments(_code_of("currency", "currency") or None, subregion=scope_of(person()))
-
-
-ROWS: dict[str, Callable[[], Select[Any]]] = {
-    "unmet": lambda: unmet_needs(database(), _run()),
-    "unused": lambda: unused_offers(database(), _run()),
-    "interests": _interests,
-    "agreements": _agreements,
-    "without": _without,
-    "stating": _stating,
-    "sealed": sealed_needs,
-    "commitments": _commitments,
-}
-"""Name of a list within the report → the query for its rows."""
-
-KINDS = ("need", "offer")
-
-
-def _run() -> MatchRun:
-    asked = _run_asked()
-    return get_run(database(), int(asked)) if asked else newest_run(database())
-
-
-def _run_asked() -> str:
-    asked = request.args.get("run", "")
-    if asked and not (asked.isdecimal() and len(asked) < 10):
-        raise NotFound("no_such_run", id=asked[:20])
-    return asked
 
 
 def _one_of(parameter: str, codes: Any) -> str:

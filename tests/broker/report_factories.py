@@ -82,6 +82,7 @@ def make_interest(
         by=make_person(session, Role.FOCAL_POINT),
         answer=answer,
         answer_reason=reason,
+        answered_at=utc_now() if answer else None,
         created_at=utc_now() - timedelta(days=days_ago),
     )
     session.add_all([match, interest])
