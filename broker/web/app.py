@@ -20,6 +20,7 @@ from broker.web import (
     account,
     addresses,
     agreements,
+    assets,
     board,
     clearing,
     countries,
@@ -118,10 +119,11 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
     access.prepare(app)
     errors.prepare(app)
     presentation.prepare(app)
+    assets.prepare(app)
     for module in (
         board, countries, programmes, organisations,
         public, account, search, posts, matches, agreements, parties, documents, ledger, secretariat, reports,
-        weights, clearing, duplicates, merging, tokens, jobs,
+        assets, weights, clearing, duplicates, merging, tokens, jobs,
         notices, searches, silence, mail,
     ):  # fmt: skip
         app.register_blueprint(module.pages)

@@ -31,6 +31,7 @@ TABLE = {
     "programmes.index": EVERYBODY,
     "programmes.show": EVERYBODY,
     "organisations.index": EVERYBODY,
+    "assets.send": EVERYBODY,
     "merging.show": OFFICE,
     "merging.merge": OFFICE,
     "account.sign_in": EVERYBODY,
