@@ -113,6 +113,9 @@ ACTION_NAMES = {
     "search.deleted": _l("deleted a saved search"),
     "silence.reminded": _l("reminded of what waits for an answer"),
     "run.finished": _l("ran matching"),
+    "organisation.saved": _l("put an organisation on the exchange or changed it"),
+    "import.brought": _l("brought a file to import"),
+    "import.loaded": _l("loaded an imported file"),
     "job.started": _l("started a job"),
     "job.stopped": _l("stopped a job"),
     "weights.adopted": _l("put other weights in force"),
@@ -139,6 +142,7 @@ ENTITY_NAMES = {
     "apitoken": _l("Token"),
     "webhook": _l("Webhook"),
     "job": _l("Job"),
+    "import": _l("Import"),
 }
 """Entity of an event → its name."""
 

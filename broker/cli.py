@@ -30,7 +30,16 @@ from broker.paths import FIXTURES
 from broker.reference_data import load_reference_data
 from broker.settings import Settings
 from broker.speech import speaking
-from models import LANGUAGES, DomainError, InvalidInput, Need, Offer, Role, schema
+from models import (
+    LANGUAGES,
+    DomainError,
+    ImportStatus,
+    InvalidInput,
+    Need,
+    Offer,
+    Role,
+    schema,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -179,11 +188,15 @@ def _serve(exchange: Exchange, host: str | None = None, port: int | None = None)
     address = f"{host or settings.host}:{port or settings.port}"
     workers: list[subprocess.Popen[bytes]] = []
 
+    def _end_workers(_server: Any) -> None:
+        for worker in workers:
+            worker.terminate()
+
     class Server(BaseApplication):
         def load_config(self) -> None:
             if settings.jobs:
                 self.cfg.set("when_ready", lambda _server: workers.append(_start_worker()))
-                self.cfg.set("on_exit", lambda _server: [worker.terminate() for worker in workers])
+                self.cfg.set("on_exit", _end_workers)
             self.cfg.set("bind", address)
             self.cfg.set("workers", settings.workers)
             self.cfg.set("threads", settings.threads)
@@ -563,6 +576,79 @@ def suggest(
         click.echo(f"{hint.probability:4.0%}  {hint.field:<14} {hint.code:<32} {label}{words}")
     if not hints:
         click.echo("Nothing to suggest: the text says too little, or there are too few posts.")
+
+
+@main.group("import")
+def import_() -> None:
+    """Import posts, organisations and accounts."""
+
+
+@import_.command("template")
+@click.argument("kind", type=click.Choice(["need", "offer", "organisation", "user"]))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.pass_context
+@_told
+def import_template(context: click.Context, kind: str, file: Path) -> None:
+    """Write the workbook to fill in for KIND into FILE."""
+    from broker.imports import KINDS
+    from broker.sheets import make_template
+
+    language = context.find_root().params["language"]
+    file.write_bytes(make_template(KINDS[kind].columns, _up_to_date().reference, language))
+    click.echo(f"Written to {file}.")
+
+
+@import_.command("sheet")
+@click.argument("kind", type=click.Choice(["need", "offer", "organisation", "user"]))
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--by", "email", required=True, help="Account in whose name it is imported.")
+@click.option("--only-good", is_flag=True, help="Load the good rows though others have problems.")
+@click.option("--submit", is_flag=True, help="Hand posts in for publication; else: drafts.")
+@click.option("--check", "only_check", is_flag=True, help="Tell the problems and load nothing.")
+@_told
+def import_sheet(
+    kind: str, file: Path, email: str, only_good: bool, submit: bool, only_check: bool
+) -> None:
+    """Import a CSV or XLSX FILE whose rows are of KIND; every bad row is told.
+
+    The exit code is 2 where nothing was loaded because of problems.
+    """
+    from broker import imports as use
+
+    exchange = _up_to_date()
+    with exchange.writing() as session:
+        by = accounts.find_user(session, email)
+        brought = use.keep_file(
+            exchange,
+            session,
+            by,
+            scheme="sheet",
+            kind=kind,
+            name=file.name,
+            content=file.read_bytes(),
+        )
+        use.check_import(exchange, session, brought)
+        for problem in brought.problems:
+            place = (
+                f"row {problem['row']}, {problem['column'] or '–'}" if problem["row"] else "file"
+            )
+            click.echo(f"{place}: {problem['problem']}", err=True)
+        click.echo(f"{brought.rows} rows, {brought.good} without a problem.")
+        if only_check or brought.status == "unreadable" or (brought.problems and not only_good):
+            if brought.problems:
+                _exit_after(session, BAD_INPUT)
+            return
+        brought.become(ImportStatus.LOADING)
+        use.load_rows(exchange, session, by, brought, only_good=only_good, submit=submit)
+        click.echo(
+            f"{brought.loaded} loaded, {brought.changed} changed, {brought.known} known already."
+        )
+
+
+def _exit_after(session: Any, code: int) -> None:
+    """Keep what was noted and end with that exit code."""
+    session.commit()
+    sys.exit(code)
 
 
 @main.group()

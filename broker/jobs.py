@@ -47,12 +47,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MODULES: tuple[str, ...] = (
+    "broker.api.repeats",
+    "broker.webhooks",
     "broker.letters",
     "broker.searches",
     "broker.silence",
     "broker.engine",
     "broker.directory_search",
-    "broker.runs", "broker.weights",
+    "broker.runs",
+    "broker.weights",
+    "broker.imports",
 )
 """Modules that register jobs and routines; imported before either is looked for."""
 

@@ -146,6 +146,16 @@ def get_post(session: Session, kind: str, post_id: int, by: User | None) -> Need
     return post
 
 
+def find_live_post(session: Session, kind: str, reference: str) -> Need | Offer | None:
+    """The post on the exchange with that reference, however it is written."""
+    model: Any = CLASSES[kind]
+    wanted = reference.strip().lower()
+    found: Need | Offer | None = session.scalar(
+        select(model).where(model.reference == wanted, model.status.in_(LIVE)).options(*WHOLE)
+    )
+    return found
+
+
 def get_version(post: Post, number: int) -> PostVersion:
     """A published text of the post, as others saw it; else :class:`models.errors.NotFound`."""
     found = next((version for version in post.versions if version.number == number), None)
@@ -215,6 +225,23 @@ def _load_draft(kind: str, data: Mapping[str, Any], reference: Reference) -> dic
     empty = {name: data[name] for name in REQUIRED if name in data and not data[name]}
     filled = {name: value for name, value in data.items() if name not in empty}
     return {**load(SCHEMAS[kind], filled, reference, partial=True), **empty}
+
+
+def check_post(
+    by: User, kind: str, data: Mapping[str, Any], reference: Reference
+) -> dict[str, Any]:
+    """Check what a post would say, whole enough to be handed in; nothing is stored.
+
+    Raises
+    ------
+    NotAllowed
+        If the person's role does not post this kind.
+    InvalidInput
+        For fields that are missing or filled in wrongly.
+    """
+    values = load(SCHEMAS[kind], {**blank(by, kind), **data}, reference)
+    _check_owner(values, by, kind, reference)
+    return values
 
 
 def save_draft(

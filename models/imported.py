@@ -22,16 +22,16 @@ class ImportStatus(StrEnum):
     CHECKED = "checked"
     LOADING = "loading"
     LOADED = "loaded"
-    REFUSED = "refused"
+    UNREADABLE = "unreadable"
 
 
 IMPORT_LIFE: Life[ImportStatus] = Life(
     "import",
     {
-        ImportStatus.CHECKING: (ImportStatus.CHECKED, ImportStatus.REFUSED),
-        ImportStatus.CHECKED: (ImportStatus.LOADING, ImportStatus.LOADED, ImportStatus.REFUSED),
+        ImportStatus.CHECKING: (ImportStatus.CHECKED, ImportStatus.UNREADABLE),
+        ImportStatus.CHECKED: (ImportStatus.LOADING, ImportStatus.LOADED, ImportStatus.UNREADABLE),
         # Back when loading failed as a whole: nothing was kept, and it can be tried again.
-        ImportStatus.LOADING: (ImportStatus.LOADED, ImportStatus.CHECKED, ImportStatus.REFUSED),
+        ImportStatus.LOADING: (ImportStatus.LOADED, ImportStatus.CHECKED, ImportStatus.UNREADABLE),
     },
 )
 
@@ -86,7 +86,7 @@ class Import(Base):
     def become(self, status: ImportStatus) -> None:
         """Go on to another state; raises :class:`models.errors.InvalidTransition`."""
         self.status = IMPORT_LIFE.check(ImportStatus(self.status), status)
-        if self.status in (ImportStatus.LOADED, ImportStatus.REFUSED):
+        if self.status in (ImportStatus.LOADED, ImportStatus.UNREADABLE):
             self.finished_at = utc_now()
 
 

@@ -23,10 +23,15 @@ from broker.web import (
     assets,
     board,
     clearing,
+    conflicts,
     countries,
+    desk,
+    directory,
     documents,
     duplicates,
+    endorsements,
     errors,
+    imports,
     jobs,
     ledger,
     mail,
@@ -35,6 +40,7 @@ from broker.web import (
     notices,
     organisations,
     parties,
+    partners,
     posts,
     presentation,
     programmes,
@@ -45,8 +51,11 @@ from broker.web import (
     searches,
     secretariat,
     silence,
+    task_forces,
     tokens,
+    webhooks,
     weights,
+    writing,
 )
 
 csrf = CSRFProtect()
@@ -121,10 +130,11 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
     presentation.prepare(app)
     assets.prepare(app)
     for module in (
-        board, countries, programmes, organisations,
-        public, account, search, posts, matches, agreements, parties, documents, ledger, secretariat, reports,
-        assets, weights, clearing, duplicates, merging, tokens, jobs,
+        board, countries, directory, programmes, organisations,
+        public, account, search, posts, writing, matches, agreements, parties, documents, ledger, secretariat, reports,
+        assets, weights, clearing, duplicates, webhooks, merging, tokens, jobs, imports,
         notices, searches, silence, mail,
+        task_forces, partners, conflicts, endorsements, desk,
     ):  # fmt: skip
         app.register_blueprint(module.pages)
     api.open_doors(app, limiter, csrf, settings.api_limit)

@@ -1,0 +1,573 @@
+"""Rows of spreadsheets as the input that the schemas check, and templates to fill in.
+
+The columns follow from the schema itself, so that a file asks for what a form asks for:
+
+- a field is a column of its name; a list of codes stands in one cell, with semicolons between;
+- a list of records is numbered (``support_1_kind``, ``support_1_detail``, ``support_2_kind`` …);
+- texts by language carry it at their end (``title_en``, ``names_fr``).
+
+A cell may hold a code, a label in any of the four languages, or both as the drop-down lists of the
+template write them (``PE – Perú``).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import re
+import unicodedata
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from marshmallow import Schema, fields
+from openpyxl import Workbook, load_workbook
+from openpyxl.cell.cell import Cell
+from openpyxl.comments import Comment
+from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.utils import get_column_letter
+from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl.worksheet.datavalidation import DataValidation
+
+from broker.field_names import FIELD_NAMES
+from broker.reference import Reference
+from broker.schemas import Code, Count, Day, Email, Money, Text
+from models import LANGUAGES, InvalidInput
+
+KEY = "key"
+"""The column by which a row is known again: the writer's own number for it."""
+
+RECORDS = 3
+"""Records of a list for which a template has columns."""
+
+MOST_ROWS = 5_000
+MOST_UNPACKED = 64 * 1024 * 1024
+"""Bytes to which a workbook may unpack."""
+MOST_RATIO = 200
+"""How many times larger than its packed form a part of a workbook may be."""
+MOST_PARTS = 2_000
+HEADING_ROWS = 8
+"""Rows at the top among which the one with the columns' names is looked for."""
+
+SEPARATOR = re.compile(r"\s*[;\n|]\s*")
+CODE_AND_LABEL = re.compile(r"^(\S+) [–-] .+$")
+FORMULA = re.compile(r"^(?:[=@\t]|[+\-](?!\s)(?!\d[\d\s.,]*$))")
+"""What a spreadsheet program would run when the text is copied on."""
+
+YES = frozenset(
+    {"1", "true", "yes", "y", "x", "sí", "si", "s", "oui", "o", "sim", "verdadero", "vrai"}
+)
+NO = frozenset({"0", "false", "no", "n", "non", "não", "nao", "falso", "faux"})
+
+KEY_NAME = _l("Your own number")
+KEY_HELP = _l(
+    "Anything that tells this row from your others. The same number in a later file finds the row again instead of making it twice."
+)
+
+COLUMN_HELP: dict[type, Any] = {
+    Day: _l("A date: year-month-day, e.g. 2027-03-31."),
+    Money: _l("An amount: digits, with a point before the cents."),
+    Count: _l("A whole number."),
+    Email: _l("An e-mail address."),
+    fields.Boolean: _l("Yes or no."),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a sheet: which part of the input it fills.
+
+    Attributes
+    ----------
+    name : str
+        What its heading says.
+    path : tuple
+        Where the value goes: ``("title",)``, ``("support", 0, "kind")``,
+        ``("translations", "en", "title")``.
+    many : bool
+        Whether a cell holds several values.
+    scheme : str or None
+        Taxonomy of its codes.
+    field : marshmallow field
+        What checks a single value.
+    required : bool
+        Whether a row without it is refused.
+    """
+
+    name: str
+    path: tuple[str | int, ...]
+    many: bool
+    scheme: str | None
+    field: fields.Field
+    required: bool
+
+    @property
+    def label(self) -> str:
+        """Its name for the reader."""
+        if self.name == KEY:
+            return str(KEY_NAME)
+        base = FIELD_NAMES.get(str(self.path[0]), str(self.path[0]))
+        rest = [
+            str(FIELD_NAMES.get(part, part)) if isinstance(part, str) else str(part + 1)
+            for part in self.path[1:]
+        ]
+        return " · ".join([str(base), *rest])
+
+    @property
+    def help(self) -> str:
+        """How it is filled in."""
+        if self.name == KEY:
+            return str(KEY_HELP)
+        parts = [str(words) for kind, words in COLUMN_HELP.items() if isinstance(self.field, kind)]
+        if self.scheme or (isinstance(self.field, fields.String) and _choices(self.field)):
+            parts.append(_("Choose from the list."))
+        if self.many:
+            parts.append(_("Several are written with semicolons between."))
+        if self.required:
+            parts.insert(0, _("Needed."))
+        return " ".join(parts)
+
+
+def _choices(field: fields.Field) -> tuple[str, ...]:
+    """The values among which a plain field lets one choose."""
+    for check in field.validators:
+        found = getattr(check, "choices", None)
+        if found:
+            return tuple(str(value) for value in found)
+    return ()
+
+
+@lru_cache(maxsize=16)
+def columns_of(
+    schema: type[Schema], *, keyed: bool = False, without: tuple[str, ...] = ()
+) -> tuple[Column, ...]:
+    """The columns of a schema.
+
+    Parameters
+    ----------
+    keyed : bool
+        Whether a row carries the writer's own number, by which it is known again.
+    without : tuple of str
+        Fields that no file fills in.
+    """
+    found: list[Column] = []
+    for name, field in schema._declared_fields.items():
+        if name not in without:
+            found += _columns(name, field)
+    # What is needed comes first, other languages last; between, as in the form.
+    found.sort(key=lambda column: (not column.required, column.path[0] == "translations"))
+    if keyed:
+        found.insert(0, Column(KEY, (KEY,), False, None, fields.String(), False))
+    return tuple(found)
+
+
+def _columns(name: str, field: fields.Field) -> Iterator[Column]:
+    if isinstance(field, fields.List) and isinstance(field.inner, fields.Nested):
+        inner = field.inner.schema.declared_fields
+        for number in range(RECORDS):
+            for part, own in inner.items():
+                needed = field.required and own.required and number == 0
+                yield _column(f"{name}_{number + 1}_{part}", (name, number, part), own, needed)
+    elif isinstance(field, fields.Dict):
+        for language in LANGUAGES:
+            if isinstance(field.value_field, fields.Nested):
+                for part, own in field.value_field.schema.declared_fields.items():
+                    yield _column(f"{part}_{language}", (name, language, part), own, False)
+            else:
+                inner_field: Any = field.value_field
+                yield _column(f"{name}_{language}", (name, language), inner_field, False)
+    elif isinstance(field, fields.List):
+        yield replace(_column(name, (name,), field.inner, field.required), many=True)
+    else:
+        yield _column(name, (name,), field, field.required)
+
+
+def _column(name: str, path: tuple[str | int, ...], field: fields.Field, needed: bool) -> Column:
+    scheme = field.scheme if isinstance(field, Code) else None
+    return Column(name, path, False, scheme, field, needed)
+
+
+# --- Reading --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a file.
+
+    Attributes
+    ----------
+    number : int
+        As the spreadsheet program numbers it.
+    cells : dict
+        Column's name → text; empty cells are left out.
+    refused : dict
+        Column's name → what is wrong with the cell itself.
+    """
+
+    number: int
+    cells: dict[str, str]
+    refused: dict[str, str]
+
+
+def read_rows(content: bytes, names: Iterable[str]) -> list[Row]:
+    """The rows of a CSV or XLSX file, whichever it is.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Columns that are known; others are told as a problem of the file.
+
+    Raises
+    ------
+    InvalidInput
+        At ``file``: no such file, no heading, unknown columns, too many rows, or a workbook that
+        unpacks to more than it should or that carries entities.
+    """
+    known = set(names)
+    table = _read_workbook(content) if content[:2] == b"PK" else _read_csv(content)
+    top = list(itertools.islice(table, HEADING_ROWS))
+    named = [_named(cells) for _number, cells in top]
+    best = max(range(len(top)), key=lambda at: (_count(named[at], known), -at), default=0)
+    if not top or _count(named[best], known) < 2:
+        raise _refused("no_heading", names=", ".join(list(names)[:6]))
+    heading = named[best]
+    if unknown := sorted(set(heading.values()) - known):
+        raise _refused("unknown_columns", names=", ".join(unknown)[:300])
+    if twice := {name for name, count in Counter(heading.values()).items() if count > 1}:
+        raise _refused("columns_twice", names=", ".join(sorted(twice)))
+    rows: list[Row] = []
+    for number, cells in itertools.chain(top[best + 1 :], table):
+        row = _row(number, cells, heading)
+        if row.cells or row.refused:
+            rows.append(row)
+        if len(rows) > MOST_ROWS:
+            raise _refused("too_many_rows", most=MOST_ROWS)
+    if not rows:
+        raise _refused("no_rows")
+    return rows
+
+
+def _named(cells: list[str | None]) -> dict[int, str]:
+    return {at: _name(text) for at, text in enumerate(cells) if text and text.strip()}
+
+
+def _count(heading: Mapping[int, str], known: set[str]) -> int:
+    return len(known & set(heading.values()))
+
+
+def _name(text: str) -> str:
+    return text.strip().casefold().lstrip("\ufeff")
+
+
+def _row(number: int, cells: list[str | None], heading: Mapping[int, str]) -> Row:
+    kept: dict[str, str] = {}
+    refused: dict[str, str] = {}
+    for at, name in heading.items():
+        text = (cells[at] if at < len(cells) else None) or ""
+        if not text.strip():
+            continue
+        if FORMULA.match(text):
+            refused[name] = _(
+                "This cell holds a formula or begins like one. Put its value there instead."
+            )
+        else:
+            kept[name] = text
+    return Row(number, kept, refused)
+
+
+def _refused(code: str, **params: Any) -> InvalidInput:
+    return InvalidInput({"file": [(code, params)]})
+
+
+def _read_csv(content: bytes) -> Iterator[tuple[int, list[str | None]]]:
+    if b"\0" in content[:4096]:
+        raise _refused("not_a_sheet")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        # What spreadsheet programs of the region write when they are not asked for Unicode.
+        text = content.decode("cp1252", errors="replace")
+    try:
+        dialect: Any = csv.Sniffer().sniff(text[:8192], delimiters=",;\t")
+    except csv.Error:
+        dialect = csv.excel
+    reader = csv.reader(io.StringIO(text, newline=""), dialect, strict=True)
+    try:
+        for cells in reader:
+            yield reader.line_num, list(cells)
+    except csv.Error as error:
+        raise _refused("broken_csv", line=reader.line_num) from error
+
+
+def check_workbook(content: bytes) -> None:
+    """Refuse a workbook that unpacks to more than it should, or that carries entities.
+
+    Raises
+    ------
+    InvalidInput
+        At ``file``.
+    """
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+        parts = archive.infolist()
+    except zipfile.BadZipFile as error:
+        raise _refused("not_a_sheet") from error
+    if len(parts) > MOST_PARTS or sum(part.file_size for part in parts) > MOST_UNPACKED:
+        raise _refused("unpacks_too_large")
+    for part in parts:
+        if part.file_size > 1_000_000 and part.file_size > MOST_RATIO * max(part.compress_size, 1):
+            raise _refused("unpacks_too_large")
+        if part.filename.endswith((".xml", ".rels")):
+            with archive.open(part) as opened:
+                head = opened.read(4096)
+            if b"<!DOCTYPE" in head or b"<!ENTITY" in head:
+                raise _refused("carries_entities")
+
+
+def _read_workbook(content: bytes) -> Iterator[tuple[int, list[str | None]]]:
+    check_workbook(content)
+    try:
+        book = load_workbook(io.BytesIO(content), read_only=True, data_only=False)
+    except (InvalidFileException, KeyError, ValueError, zipfile.BadZipFile, OSError) as error:
+        raise _refused("not_a_sheet") from error
+    try:
+        sheet = book.worksheets[0]
+        for number, cells in enumerate(sheet.iter_rows(), start=1):
+            yield number, [_text(cell) for cell in cells]
+    finally:
+        book.close()
+
+
+def _text(cell: Any) -> str | None:
+    value = cell.value
+    if value is None:
+        return None
+    if cell.data_type == "f":
+        return f"={str(value).lstrip('=')}"
+    if isinstance(value, datetime):
+        return value.date().isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return format(Decimal(repr(value)).normalize(), "f")
+    return str(value)
+
+
+# --- From cells to input --------------------------------------------------------------------
+
+
+class Labels:
+    """Codes by what people call them, in any of the four languages."""
+
+    def __init__(self, reference: Reference) -> None:
+        self.reference = reference
+        self._known: dict[str, dict[str, str]] = {}
+
+    def code(self, scheme: str, text: str) -> str:
+        """The code that a cell means; the text itself where it is not known."""
+        text = text.strip()
+        codes = set(self.reference.codes(scheme))
+        if text in codes:
+            return text
+        if (found := CODE_AND_LABEL.match(text)) and found[1] in codes:
+            return found[1]
+        return self._labels(scheme).get(_folded(text), text)
+
+    def _labels(self, scheme: str) -> dict[str, str]:
+        if scheme not in self._known:
+            known: dict[str, str] = {}
+            for language in LANGUAGES:
+                for code, label in self.reference.choices(scheme, language):
+                    known.setdefault(_folded(label), code)
+            for code in self.reference.codes(scheme):
+                known.setdefault(_folded(code), code)
+            self._known[scheme] = known
+        return self._known[scheme]
+
+
+def _folded(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    return " ".join("".join(c for c in plain if not unicodedata.combining(c)).split())
+
+
+def input_of(row: Row, columns: Iterable[Column], labels: Labels) -> dict[str, Any]:
+    """A row as its schema takes it; columns without a cell are left out."""
+    data: dict[str, Any] = {}
+    for column in columns:
+        if column.name == KEY or column.name not in row.cells:
+            continue
+        _put(data, column.path, _value(row.cells[column.name], column, labels))
+    for name, value in data.items():
+        if isinstance(value, dict) and all(isinstance(key, int) for key in value):
+            data[name] = [value[number] for number in sorted(value)]
+    return data
+
+
+def _put(data: dict[Any, Any], path: tuple[str | int, ...], value: Any) -> None:
+    for step in path[:-1]:
+        data = data.setdefault(step, {})
+    data[path[-1]] = value
+
+
+def _value(text: str, column: Column, labels: Labels) -> Any:
+    if column.many:
+        values = [value for value in SEPARATOR.split(text.strip()) if value]
+        scheme = column.scheme
+        return [labels.code(scheme, value) for value in values] if scheme else values
+    if column.scheme:
+        return labels.code(column.scheme, text)
+    if isinstance(column.field, fields.Boolean):
+        word = text.strip().casefold()
+        return True if word in YES else False if word in NO else text
+    if isinstance(column.field, Text):
+        return text
+    return text.strip()
+
+
+def column_of(columns: Iterable[Column], path: tuple[str | int, ...]) -> str:
+    """The column at which a problem of the input belongs; the first of a field, failing that."""
+    named = list(columns)
+    for column in named:
+        if column.path == path:
+            return column.name
+    for depth in range(len(path), 0, -1):
+        for column in named:
+            if column.path[:depth] == path[:depth]:
+                return column.name
+    return str(path[0])
+
+
+def problems_by_column(
+    problems: Mapping[str, Any], columns: Iterable[Column]
+) -> list[tuple[str, str]]:
+    """``(column, sentence)`` for every problem that a schema has found, nested ones too."""
+    named, found = list(columns), list[tuple[str, str]]()
+
+    def walk(path: tuple[str | int, ...], value: Any) -> None:
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                # Of a dictionary, marshmallow tells whether the key or the value is wrong.
+                step = () if key in ("key", "value", "_schema") else (key,)
+                walk((*path, *step), inner)
+        else:
+            found.extend((column_of(named, path or ("file",)), str(words)) for words in value)
+
+    walk((), problems)
+    return found
+
+
+# --- Templates and annotated copies ---------------------------------------------------------
+
+HEAD = PatternFill("solid", fgColor="FFDCEBE4")
+NEEDED = PatternFill("solid", fgColor="FFFBE7C6")
+WRONG = PatternFill("solid", fgColor="FFF9D0D0")
+
+
+def make_template(columns: tuple[Column, ...], reference: Reference, language: str) -> bytes:
+    """An XLSX to fill in: the columns with their help, and a list to choose from at each code.
+
+    The first row names the columns for people, the second for the program.
+    """
+    book = Workbook()
+    sheet: Any = book.active
+    sheet.title = _("Rows")[:31]
+    lists = book.create_sheet(_("Lists")[:31])
+    ranges: dict[tuple[str, ...], str] = {}
+    for at, column in enumerate(columns, start=1):
+        letter = get_column_letter(at)
+        head, name = sheet.cell(1, at, column.label), sheet.cell(2, at, column.name)
+        head.font, name.font = Font(bold=True), Font(color="FF667770", italic=True)
+        head.fill = NEEDED if column.required else HEAD
+        head.alignment = Alignment(wrap_text=True, vertical="top")
+        if column.help:
+            head.comment = Comment(column.help, _("10YFP broker"))
+        sheet.column_dimensions[letter].width = 32 if isinstance(column.field, Text) else 20
+        choices = _written_choices(column, reference, language)
+        if choices:
+            where = ranges.get(choices)
+            if where is None:
+                where = ranges[choices] = _add_list(lists, len(ranges) + 1, column.name, choices)
+            rule = DataValidation(type="list", formula1=where, allow_blank=True)
+            # Several codes in one cell, or a code alone, are as good as what the list offers.
+            rule.showErrorMessage = False
+            rule.promptTitle, rule.prompt = column.label[:32], column.help[:255]
+            rule.add(f"{letter}3:{letter}{MOST_ROWS + 2}")
+            sheet.add_data_validation(rule)
+    sheet.freeze_panes = "A3"
+    sheet.row_dimensions[1].height = 32
+    return _saved(book)
+
+
+def _written_choices(column: Column, reference: Reference, language: str) -> tuple[str, ...]:
+    if column.scheme:
+        return tuple(
+            code if code == label else f"{code} – {label}"
+            for code, label in reference.choices(column.scheme, language)
+        )
+    if isinstance(column.field, fields.Boolean):
+        return (_("yes"), _("no"))
+    return _choices(column.field)
+
+
+def _add_list(lists: Any, at: int, name: str, choices: tuple[str, ...]) -> str:
+    lists.cell(1, at, name).font = Font(bold=True)
+    for number, choice in enumerate(choices, start=2):
+        lists.cell(number, at, choice).data_type = "s"
+    letter = get_column_letter(at)
+    return f"'{lists.title}'!${letter}$2:${letter}${len(choices) + 1}"
+
+
+def annotate(content: bytes, problems: Iterable[Mapping[str, Any]]) -> bytes:
+    """The file as an XLSX with each problem at its cell, and all of a row's in a last column."""
+    table = list(_read_workbook(content) if content[:2] == b"PK" else _read_csv(content))
+    by_row: dict[int, list[Mapping[str, Any]]] = {}
+    for problem in problems:
+        by_row.setdefault(int(problem["row"]), []).append(problem)
+    width = max((len(cells) for _number, cells in table), default=0)
+    book = Workbook()
+    sheet: Any = book.active
+    sheet.title = _("Rows")[:31]
+    heading: dict[str, int] = {}
+    for number, cells in table:
+        for at, text in enumerate(cells, start=1):
+            if text is not None:
+                _write_text(sheet.cell(number, at), text)
+        if not heading and any(_name(text or "") in ("title", "email", "code") for text in cells):
+            heading = {_name(text or ""): at for at, text in enumerate(cells, start=1)}
+            last = sheet.cell(number, width + 1, _("Problems"))
+            last.font, last.fill = Font(bold=True), WRONG
+        for problem in by_row.get(number, ()):
+            at = heading.get(str(problem["column"]), width + 1)
+            cell = sheet.cell(number, at)
+            cell.fill = WRONG
+            before = f"{cell.comment.text}\n" if cell.comment else ""
+            cell.comment = Comment(f"{before}{problem['problem']}", _("10YFP broker"))
+        if number in by_row:
+            words = "\n".join(f"{p['column']}: {p['problem']}" for p in by_row[number])
+            _write_text(sheet.cell(number, width + 1), words)
+    sheet.freeze_panes = "B2"
+    return _saved(book)
+
+
+def _write_text(cell: Cell, text: str) -> None:
+    """Text that stays text, whatever its first sign."""
+    cell.value = text
+    cell.data_type = "s"
+    if FORMULA.match(text):
+        cell.quotePrefix = True
+
+
+def _saved(book: Workbook) -> bytes:
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()

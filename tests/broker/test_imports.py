@@ -1,0 +1,408 @@
+"""Imports: every bad row told with its column and remedy, good rows loaded, nothing made twice."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from datetime import date
+
+import pytest
+from openpyxl import Workbook, load_workbook
+from sqlalchemy import func, select
+
+from broker.imports import (
+    KINDS,
+    annotated,
+    bring_file,
+    find_imports,
+    get_import,
+    load_import,
+    template,
+)
+from broker.jobs import do_waiting_jobs
+from broker.posts import WHOLE
+from broker.sheets import columns_of
+from models import (
+    Conflict,
+    Import,
+    ImportStatus,
+    InvalidInput,
+    Job,
+    Need,
+    NotAllowed,
+    NotFound,
+    Offer,
+    Organisation,
+    PostStatus,
+    Role,
+    User,
+)
+from tests.broker.factories import make_person
+
+GOOD = {
+    "key": "1",
+    "language": "en",
+    "title": "Training for buyers",
+    "description": "We train buyers of ministries.",
+    "support_1_kind": "capacity_building",
+    "support_1_modality": "workshop",
+    "themes": "sustainable_public_procurement; msme",
+    "serves_subregions": "regional",
+    "places": "30",
+}
+
+
+def sheet(*rows):
+    """A CSV of these rows; the columns are those of all of them."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, names)
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue().encode()
+
+
+def workbook(*rows):
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    book = Workbook()
+    book.active.append(names)
+    for row in rows:
+        book.active.append([row.get(name) for name in names])
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def officer(exchange):
+    """An agency officer with forty offers to publish."""
+    with exchange.writing() as session:
+        return make_person(session, Role.PROVIDER, "eclac")
+
+
+@pytest.fixture
+def secretary(exchange):
+    with exchange.writing() as session:
+        return make_person(session, Role.SECRETARIAT)
+
+
+def bring(exchange, by, content, kind="offer", name="offers.csv"):
+    with exchange.writing() as session:
+        person = session.get_one(User, by.id)
+        brought, _job = bring_file(exchange, session, person, kind=kind, name=name, content=content)
+        return brought.id
+
+
+def load(exchange, by, import_id, **how):
+    with exchange.writing() as session:
+        person = session.get_one(User, by.id)
+        brought = get_import(session, person, import_id)
+        load_import(
+            exchange, session, person, brought, **{"only_good": False, "submit": False, **how}
+        )
+
+
+def look(exchange, import_id):
+    with exchange.sessions() as session:
+        return session.get_one(Import, import_id)
+
+
+def offers(exchange):
+    with exchange.sessions() as session:
+        return list(session.scalars(select(Offer).order_by(Offer.id).options(*WHOLE)))
+
+
+def test_good_rows_become_drafts_after_a_second_word(exchange, officer, backend):
+    number = bring(exchange, officer, sheet(GOOD, {**GOOD, "key": "2", "title": "Another"}))
+    checked = look(exchange, number)
+    assert (checked.status, checked.rows, checked.good) == (ImportStatus.CHECKED, 2, 2)
+    assert offers(exchange) == []
+    load(exchange, officer, number)
+    made = offers(exchange)
+    assert [(offer.title, offer.places, offer.status) for offer in made] == [
+        ("Training for buyers", 30, PostStatus.DRAFT),
+        ("Another", 30, PostStatus.DRAFT),
+    ]
+    assert (look(exchange, number).loaded, look(exchange, number).status) == (2, "loaded")
+
+
+def test_the_same_file_again_makes_nothing_and_a_changed_row_changes_its_post(exchange, officer):
+    load(exchange, officer, bring(exchange, officer, sheet(GOOD)))
+    again = bring(exchange, officer, sheet(GOOD))
+    load(exchange, officer, again)
+    assert (look(exchange, again).loaded, look(exchange, again).known) == (0, 1)
+    changed = bring(exchange, officer, sheet({**GOOD, "places": "45"}))
+    load(exchange, officer, changed)
+    assert look(exchange, changed).changed == 1
+    assert [offer.places for offer in offers(exchange)] == [45]
+
+
+def test_a_row_without_a_number_is_known_by_what_it_says(exchange, officer):
+    row = {name: value for name, value in GOOD.items() if name != "key"}
+    for _time in range(2):
+        load(exchange, officer, bring(exchange, officer, sheet(row)))
+    assert len(offers(exchange)) == 1
+
+
+def test_every_bad_row_is_told_with_its_number_its_column_and_the_remedy(exchange, officer):
+    bad = {
+        **GOOD,
+        "key": "2",
+        "title": "",
+        "support_1_kind": "advice",
+        "themes": "sustainable_public_procurement; fishing",
+        "places": "many",
+        "starts": "03/04/2027",
+        "money": "12.345",
+        "contact_email": "nobody",
+    }
+    number = bring(exchange, officer, sheet(GOOD, bad, {**GOOD, "key": "1", "title": "Twice"}))
+    found = look(exchange, number)
+    assert (found.rows, found.good) == (3, 1)
+    by_column = {(p["row"], p["column"]): p["problem"] for p in found.problems}
+    assert set(by_column) == {
+        (3, "title"),
+        (3, "support_1_kind"),
+        (3, "themes"),
+        (3, "places"),
+        (3, "starts"),
+        (3, "money"),
+        (3, "contact_email"),
+        (4, "key"),
+    }
+    assert "year-month-day" in by_column[3, "starts"]
+    assert "fishing" in by_column[3, "themes"]
+    assert {p["value"] for p in found.problems if p["column"] == "places"} == {"many"}
+    with pytest.raises(Conflict, match="import_has_problems"):
+        load(exchange, officer, number)
+    assert offers(exchange) == []
+    load(exchange, officer, number, only_good=True)
+    assert [offer.title for offer in offers(exchange)] == ["Training for buyers"]
+
+
+def test_labels_in_any_language_dates_and_numbers_of_a_workbook_are_read(exchange, officer):
+    row = {
+        **GOOD,
+        "themes": "Compras públicas sostenibles; turismo SUSTENTAVEL",
+        "support_1_kind": "capacity_building – Capacity building",
+        "serves_subregions": "andean – Andean",
+        "starts": date(2027, 5, 4),
+        "places": 12.0,
+        "free": "sí",
+    }
+    number = bring(exchange, officer, workbook(row), name="ofertas.xlsx")
+    assert look(exchange, number).problems == []
+    load(exchange, officer, number, submit=True)
+    [offer] = offers(exchange)
+    assert set(offer.codes("theme")) == {"sustainable_public_procurement", "sustainable_tourism"}
+    assert (offer.starts, offer.places, offer.free) == (date(2027, 5, 4), 12, True)
+    assert offer.status == PostStatus.SUBMITTED
+
+
+def test_the_template_leads_to_what_it_promises(exchange, officer):
+    content = template(officer, "offer", exchange.reference, "es")
+    book = load_workbook(io.BytesIO(content))
+    rows = book.worksheets[0]
+    names = [cell.value for cell in rows[2]]
+    assert names == [column.name for column in columns_of(KINDS["offer"].schema, keyed=True)]
+    assert rows.freeze_panes == "A3"
+    lists = {
+        rule.formula1: {str(part) for part in rule.sqref.ranges}
+        for rule in rows.data_validations.dataValidation
+    }
+    assert len(lists) > 8
+    values = {"title": "Taller", "description": "Formamos compradores.", "language": "es"}
+    for name, value in {**values, "support_1_kind": "capacity_building"}.items():
+        rows.cell(3, names.index(name) + 1, value)
+    buffer = io.BytesIO()
+    book.save(buffer)
+    number = bring(exchange, officer, buffer.getvalue(), name="plantilla.xlsx")
+    assert (look(exchange, number).good, look(exchange, number).problems) == (1, [])
+
+
+def test_the_annotated_copy_has_each_problem_at_its_cell_and_runs_no_formula(exchange, officer):
+    bad = {**GOOD, "places": "many", "title": "=HYPERLINK(1)", "description": "+cmd|' /C calc'!A0"}
+    number = bring(exchange, officer, sheet(bad))
+    with exchange.reading() as session:
+        content = annotated(exchange, session.get_one(Import, number))
+    rows = load_workbook(io.BytesIO(content)).worksheets[0]
+    names = [cell.value for cell in rows[1]]
+    places = rows.cell(2, names.index("places") + 1)
+    assert places.comment is not None
+    assert "whole number" in places.comment.text
+    assert all(cell.data_type != "f" for row in rows.iter_rows() for cell in row)
+    assert "places: " in rows.cell(2, len(names)).value
+
+
+@pytest.mark.parametrize("text", ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3+cmd"])
+def test_a_cell_that_begins_like_a_formula_is_refused(exchange, officer, text):
+    number = bring(exchange, officer, sheet({**GOOD, "title": text}))
+    [problem] = look(exchange, number).problems
+    assert problem["column"] == "title"
+    assert "formula" in problem["problem"]
+
+
+def test_a_formula_of_a_workbook_is_refused_and_not_its_last_value_taken(exchange, officer):
+    number = bring(exchange, officer, workbook({**GOOD, "title": '="a"&"b"'}), name="x.xlsx")
+    assert [p["column"] for p in look(exchange, number).problems] == ["title"]
+
+
+def bomb():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", b"0" * (80 * 1024 * 1024))
+    return buffer.getvalue()
+
+
+def entities():
+    content = io.BytesIO(workbook(GOOD))
+    out = io.BytesIO()
+    evil = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa">]>'
+    with zipfile.ZipFile(content) as source, zipfile.ZipFile(out, "w") as target:
+        for part in source.infolist():
+            data = source.read(part)
+            if part.filename.endswith("sheet1.xml"):
+                data = evil + data.split(b"?>", 1)[-1]
+            target.writestr(part.filename, data)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"PK\x03\x04 broken", "neither a CSV nor an XLSX"),
+        (b"\x00\x01\x02\x03" * 100, "neither a CSV nor an XLSX"),
+        (b"a,b,c\n1,2,3\n", "No row names the columns"),
+        (b"title,description\n", "no row below"),
+        (b"title,description,colour\nx,y,z\n", "colour"),
+        (b"title,title,description\nx,y,z\n", "twice"),
+        (b'title,description\n"open,y\n', "quotation mark"),
+        (bomb(), "unpacks to far more"),
+        (entities(), "XML entities"),
+        (b"title,description\n" + b"x,y\n" * 5_001, "more than 5000 rows"),
+    ],
+    ids=["torn", "binary", "headless", "empty", "unknown", "twice", "open", "bomb", "xxe", "long"],
+)
+def test_a_file_that_cannot_be_read_says_why_and_nothing_is_kept(exchange, officer, content, word):
+    number = bring(exchange, officer, content)
+    found = look(exchange, number)
+    assert found.status == ImportStatus.UNREADABLE
+    assert word in found.problems[0]["problem"]
+    with pytest.raises(Conflict):
+        load(exchange, officer, number, only_good=True)
+
+
+def test_what_spreadsheet_programs_of_the_region_write_is_read(exchange, officer):
+    text = "title;description;language;support_1_kind\nCapacitación;Año dos;es;capacity_building\n"
+    number = bring(exchange, officer, text.encode("cp1252"))
+    assert look(exchange, number).problems == []
+    load(exchange, officer, number)
+    assert offers(exchange)[0].title == "Capacitación"
+
+
+def test_a_file_is_its_organisations_alone(exchange, officer, secretary):
+    number = bring(exchange, officer, sheet(GOOD))
+    with exchange.writing() as session:
+        other = make_person(session, Role.PROVIDER, "caf")
+    with exchange.reading() as session:
+        with pytest.raises(NotFound):
+            get_import(session, other, number)
+        assert get_import(session, secretary, number).id == number
+        assert session.scalars(find_imports(other)).all() == []
+
+
+def test_nobody_brings_what_she_may_not_post(exchange, officer, secretary):
+    for by, kind in ((officer, "need"), (officer, "user"), (secretary, "offer")):
+        with pytest.raises(NotAllowed):
+            bring(exchange, by, sheet(GOOD), kind=kind)
+    with pytest.raises(InvalidInput):
+        bring(exchange, officer, b"")
+
+
+def test_a_need_of_another_country_is_a_problem_of_its_row(exchange):
+    with exchange.writing() as session:
+        focal = make_person(session, Role.FOCAL_POINT, "gov-pe")
+    rows = [
+        {
+            "title": "Training",
+            "description": "Buyers need it.",
+            "language": "en",
+            "support_1_kind": "capacity_building",
+            "country": country,
+        }
+        for country in ("PE", "CL", "")
+    ]
+    number = bring(exchange, focal, sheet(*rows), kind="need")
+    assert [(p["row"], p["column"]) for p in look(exchange, number).problems] == [(3, "country")]
+    load(exchange, focal, number, only_good=True)
+    with exchange.reading() as session:
+        assert session.scalar(select(func.count(Need.id))) == 2
+
+
+def test_many_rows_are_loaded_by_a_job_that_keeps_all_or_nothing(exchange, officer, monkeypatch):
+    rows = [{**GOOD, "key": str(n), "title": f"Workshop {n}"} for n in range(60)]
+    number = bring(exchange, officer, sheet(*rows))
+    load(exchange, officer, number)
+    assert look(exchange, number).status == ImportStatus.LOADING
+    monkeypatch.setattr("broker.imports.submit_post", lambda *a, **k: 1 / 0)
+    with exchange.writing() as session:
+        job = session.scalars(select(Job)).one()
+        job.arguments = {**job.arguments, "submit": True}
+    do_waiting_jobs(exchange)
+    assert look(exchange, number).status == ImportStatus.CHECKED
+    assert offers(exchange) == []
+    monkeypatch.undo()
+    load(exchange, officer, number)
+    do_waiting_jobs(exchange)
+    assert (look(exchange, number).loaded, len(offers(exchange))) == (60, 60)
+
+
+def test_a_large_file_is_checked_by_a_job(exchange, officer, monkeypatch):
+    monkeypatch.setattr("broker.imports.CHECKED_AT_ONCE", 10)
+    number = bring(exchange, officer, sheet(GOOD))
+    assert look(exchange, number).status == ImportStatus.CHECKING
+    do_waiting_jobs(exchange)
+    assert (look(exchange, number).status, look(exchange, number).good) == ("checked", 1)
+
+
+def test_the_secretariat_brings_organisations_and_accounts(exchange, secretary):
+    organisations = sheet(
+        {"code": "new-lab", "kind": "academia", "country": "PE", "names_es": "Laboratorio nuevo"},
+        {"code": "gov-pe", "kind": "company", "country": "PE", "names_es": "No"},
+        {"code": "Bad Code", "kind": "academia", "country": "PE", "names_es": "Otro"},
+    )
+    number = bring(exchange, secretary, organisations, kind="organisation")
+    assert [(p["row"], p["column"]) for p in look(exchange, number).problems] == [(4, "code")]
+    load(exchange, secretary, number, only_good=True)
+    loaded = look(exchange, number)
+    assert loaded.loaded == 1
+    assert (3, "kind") in {(p["row"], p["column"]) for p in loaded.problems}
+    accounts = sheet(
+        {
+            "email": "lab@new.example",
+            "name": "Focal",
+            "role": "provider",
+            "organisation": "new-lab",
+        },
+        {"email": "lab", "name": "Focal", "role": "provider", "organisation": "nobody"},
+    )
+    number = bring(exchange, secretary, accounts, kind="user")
+    assert {p["column"] for p in look(exchange, number).problems} >= {"email"}
+    load(exchange, secretary, number, only_good=True)
+    with exchange.reading() as session:
+        made = session.scalar(select(User).where(User.email == "lab@new.example"))
+        assert (made.role, made.organisation.code) == (Role.PROVIDER, "new-lab")
+        assert session.scalar(select(Organisation.names).where(Organisation.code == "gov-pe")) != {
+            "es": "No"
+        }
+
+
+def test_a_published_post_whose_row_changed_goes_on_as_a_new_version(exchange, officer):
+    with exchange.writing() as session:
+        session.get_one(Organisation, officer.organisation_id).trusted = True
+    load(exchange, officer, bring(exchange, officer, sheet(GOOD)), submit=True)
+    assert offers(exchange)[0].status == PostStatus.PUBLISHED
+    load(exchange, officer, bring(exchange, officer, sheet({**GOOD, "places": "31"})))
+    [offer] = offers(exchange)
+    assert (offer.version, offer.places) == (2, 31)

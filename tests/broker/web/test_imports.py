@@ -1,0 +1,101 @@
+"""The pages of imports: bring a file, read its problems, load it."""
+
+from __future__ import annotations
+
+import io
+import re
+from html import unescape
+
+import pytest
+from openpyxl import load_workbook
+
+from models import Role
+
+ROWS = (
+    b"key,language,title,description,support_1_kind,places\n"
+    b"1,en,Training,We train buyers.,capacity_building,20\n"
+)
+BAD = ROWS + b"2,en,,No title,advice,many\n"
+
+
+def text(answer):
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", answer.get_data(as_text=True))).split())
+
+
+@pytest.fixture
+def officer(sign_in):
+    return sign_in(Role.PROVIDER, "eclac")
+
+
+def bring(browser, content, kind="offer", name="offers.csv"):
+    return browser.post(
+        "/imports",
+        data={"kind": kind, "file": (io.BytesIO(content), name)},
+        content_type="multipart/form-data",
+        follow_redirects=True,
+    )
+
+
+def test_an_officer_brings_a_file_and_loads_it(officer):
+    assert "No file has been brought yet." in text(officer.get("/imports"))
+    shown = bring(officer, ROWS)
+    assert "1 of them without a problem. Nothing has been loaded yet." in text(shown)
+    loaded = officer.post(
+        f"{shown.request.path}/load", data={"submit": "false"}, follow_redirects=True
+    )
+    assert "1 row was loaded," in text(loaded)
+    assert "offers.csv" in text(officer.get("/imports"))
+    assert "Training" in text(officer.get("/desk"))
+
+
+def test_problems_are_listed_and_come_as_an_annotated_copy(officer):
+    shown = bring(officer, BAD)
+    words = text(shown)
+    assert "Load 1 good row" in words
+    assert "“advice” is not one of the known codes." in words
+    copy = officer.get(f"{shown.request.path}/annotated.xlsx")
+    rows = load_workbook(io.BytesIO(copy.data)).worksheets[0]
+    assert rows.cell(3, 6).comment.text == "This is not a whole number."
+    refused = officer.post(f"{shown.request.path}/load", data={"submit": "false"})
+    assert refused.status_code == 409
+    assert "load only the good rows" in text(refused)
+    loaded = officer.post(
+        f"{shown.request.path}/load", data={"which": "good"}, follow_redirects=True
+    )
+    assert "1 row was loaded," in text(loaded)
+
+
+def test_without_a_file_the_form_says_so(officer):
+    answer = officer.post("/imports", data={"kind": "offer"})
+    assert answer.status_code == 422
+    assert "Choose a file first." in text(answer)
+
+
+def test_what_one_may_not_bring_is_not_offered_and_refused(officer):
+    page = officer.get("/imports").get_data(as_text=True)
+    assert "template/offer.xlsx" in page
+    assert "template/user.xlsx" not in page
+    assert bring(officer, ROWS, kind="user").status_code == 403
+    assert officer.get("/imports/template/user.xlsx").status_code == 403
+    assert officer.get("/imports/template/nothing.xlsx").status_code == 404
+
+
+def test_an_import_of_another_organisation_is_not_there(officer, sign_in):
+    path = bring(officer, ROWS).request.path
+    other = sign_in(Role.PROVIDER, "caf")
+    for address in (path, f"{path}/annotated.xlsx"):
+        assert other.get(address).status_code == 404
+    assert other.post(f"{path}/load").status_code == 404
+
+
+def test_the_number_of_queries_does_not_grow_with_imports(officer, count_queries):
+    def queries():
+        with count_queries() as statements:
+            assert officer.get("/imports").status_code == 200
+        return len(statements)
+
+    bring(officer, ROWS)
+    few = queries()
+    for _time in range(5):
+        bring(officer, ROWS)
+    assert queries() <= few
