@@ -156,6 +156,11 @@ KINDS = {
         _l("%(organisation)s has declined what the round “%(round)s” proposed: “%(title)s”."),
         _l("Look at the proposal"),
     ),
+    "webhook.disabled": Kind(
+        "organisation",
+        _l("Your organisation’s webhook to %(address)s failed too often and was switched off."),
+        _l("Look at its log"),
+    ),
     "pool.asked": Kind(
         "clearing",
         _l("May your need “%(title)s” be pooled into one need for %(subregion)s?"),
