@@ -23,6 +23,7 @@ from broker.reference import Reference
 from broker.sketch import Sketch
 from broker.weights import require_secretariat
 from matching.duplicates import (
+    LIKELY,
     AlikeOrganisations,
     AlikePosts,
     Text,
@@ -52,6 +53,9 @@ REASON_NAMES = {
 
 FEW = 5
 """Likely doubles that a writer is shown."""
+
+SAME_SUBJECT = 0.85
+"""Likeness of texts from which two needs ask for the same, whatever country each is of."""
 
 
 @dataclass(frozen=True)
@@ -124,9 +128,24 @@ class LikelyDouble:
     post: Need | Offer
     alike: AlikePosts
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is another country's: no double, but perhaps a companion."""
+        return self.alike.likeness < LIKELY
 
-def doubles_of(exchange: Exchange, session: Session, sketch: Sketch) -> list[LikelyDouble]:
-    """Live posts of the same kind that say what a form is about to say, in any language."""
+
+def doubles_of(
+    exchange: Exchange, session: Session, sketch: Sketch, *, elsewhere: bool = False
+) -> list[LikelyDouble]:
+    """Live posts of the same kind that say what a form is about to say, in any language.
+
+    Parameters
+    ----------
+    elsewhere : bool
+        Whether needs of other countries that ask for the same are named too: the two could ask
+        together.
+    """
+    elsewhere = elsewhere and sketch.kind == "need"
     known = exchange.post_texts.of(session, sketch.kind)
     found = find_alike_to(
         sketch.profile(),
@@ -134,8 +153,14 @@ def doubles_of(exchange: Exchange, session: Session, sketch: Sketch) -> list[Lik
         [one.profile for one in known.values()],
         {post_id: one.text for post_id, one in known.items()},
         exchange.engine.book.scale,
+        least=0.0 if elsewhere else LIKELY,
     )
-    others = {_other(alike, sketch.post_id): alike for alike in found}
+    others = {
+        _other(alike, sketch.post_id): alike
+        for alike in found
+        if alike.likeness >= LIKELY
+        or (alike.text >= SAME_SUBJECT and "organisation" in alike.differs)
+    }
     posts = _posts(session, sketch.kind, list(others)[: FEW * 2])
     own: Any = session.get(CLASSES[sketch.kind], sketch.post_id)
     settled = _settled(session)

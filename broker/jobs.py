@@ -52,6 +52,7 @@ MODULES: tuple[str, ...] = (
     "broker.letters",
     "broker.searches",
     "broker.silence",
+    "broker.writing",
     "broker.engine",
     "broker.directory_search",
     "broker.runs",

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from broker.engine import Engine
 from matching import NeedProfile, OfferProfile
-from matching.text import Side, Vector
+from matching.text import Role, Side, Vector
 from models import LANGUAGES
 
 LONGEST = 20_000
@@ -90,8 +91,23 @@ class Sketch:
         return OfferProfile(**common)
 
     def vector(self, engine: Engine, session: Session) -> Vector:
-        """The feature vector of the text; zero where nothing is written."""
-        return engine.vector_of(session, self.title, self.body, self.language, self.side)
+        """The feature vector of the text; zero where nothing is written.
+
+        A text that is still being typed changes with every word: what is made of it is not kept.
+        """
+        model, encoder = engine.text_model, engine.vectors.encoder
+        source, role, vector = model.source(self.title, self.body), model.role(self.side), None
+        if encoder is not None:
+            vector = engine.vectors.stored(session, [source], role)[0]
+            if vector is None:
+                vector = _passing(encoder, source, role)
+        return model.features(self.title, self.body, self.language, self.side, vector)
 
     def _text(self, name: str) -> str:
         return str(self.values.get(name) or "").strip()[:LONGEST]
+
+
+@lru_cache(maxsize=64)
+def _passing(encoder: Any, source: str, role: Role) -> Vector:
+    vector: Vector = encoder.encode([source], role)[0]
+    return vector

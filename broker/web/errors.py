@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Flask, Response, g, jsonify, render_template, request, url_for
 from flask_babel import gettext as _
-from flask_wtf.csrf import CSRFError
+from flask_wtf.csrf import CSRFError, generate_csrf
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 from werkzeug.utils import redirect
@@ -91,7 +91,10 @@ def prepare(app: Flask) -> None:
         _undo()
         if not _wants_json() and not _may_act():
             return _ask_to_sign_in()
-        return _answer(DomainError("form_expired"), 400, resend=typed().fields)
+        response, status = _answer(DomainError("form_expired"), 400, resend=typed().fields)
+        # A script that keeps a long form goes on with it; other sites cannot read this.
+        response.headers["X-Form-Token"] = generate_csrf()
+        return response, status
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Any:

@@ -8,11 +8,11 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
+from broker.advice import Advice
 from broker.duplicates import LikelyDouble
 from broker.posts import content
 from broker.reference import Reference
 from broker.sources import MANDATE_SETS
-from broker.suggestions import Hint
 from broker.web.forms import filled_rows
 from models import Need, Offer
 
@@ -50,12 +50,14 @@ class PostForm:
         Where somebody else has changed the post meanwhile: field → what it says now.
     revision : int or None
         Revision of the post that the writer is looking at.
-    advised : bool
-        Whether the writer has asked what her text seems to be about.
-    hints : list of Hint
-        What it seems to be about: for her to tick, never filled in.
     doubles : list of LikelyDouble
         Posts on the exchange that say nearly the same.
+    token : str
+        Name of the form in this window: sent twice, it goes to the same post.
+    restored : bool
+        Whether it shows text that was kept while it was typed, and is not saved yet.
+    advice : Advice or None
+        What the exchange says to the text, where the writer has asked.
     """
 
     kind: str
@@ -66,21 +68,15 @@ class PostForm:
     notice: str = ""
     present: dict[str, Any] = field(default_factory=dict)
     revision: int | None = None
-    advised: bool = False
-    hints: list[Hint] = field(default_factory=list)
     doubles: list[LikelyDouble] = field(default_factory=list)
+    token: str = ""
+    restored: bool = False
+    advice: Advice | None = None
 
     @property
     def known_doubles(self) -> str:
         """Numbers of the likely doubles that are shown, for the form to bring back."""
         return ",".join(str(found.post.id) for found in self.doubles)
-
-    def hint_groups(self) -> dict[str, list[Hint]]:
-        """The suggestions by the field that they would fill, in their order."""
-        groups: dict[str, list[Hint]] = {}
-        for hint in self.hints:
-            groups.setdefault(hint.field, []).append(hint)
-        return groups
 
     def filled(self, names: Iterable[str]) -> int:
         """How many of the fields are filled in."""
@@ -142,7 +138,7 @@ def typed_form(
                 _flat(by_row.get(position, [])),
             )
         )
-    present = content(post) if conflict and post is not None else {}
+    present = differences(content(post), values) if conflict and post is not None else {}
     return PostForm(
         kind,
         post,
@@ -150,8 +146,20 @@ def typed_form(
         _laid_out(rows, reference),
         problems,
         notice,
-        {name: now for name, now in present.items() if _differs(now, values.get(name))},
+        present,
     )
+
+
+def differences(present: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a form that say something else than the post does: field → what the post says.
+
+    What a browser sends is compared as it would be stored: trimmed, and empty like not stated.
+    """
+    return {
+        name: present.get(name)
+        for name in typed
+        if name in present and _differs(present[name], typed[name])
+    }
 
 
 def take_hints(form: MultiDict[str, str], reference: Reference) -> MultiDict[str, str]:
@@ -160,7 +168,7 @@ def take_hints(form: MultiDict[str, str], reference: Reference) -> MultiDict[str
     They come as ``hint`` = ``field:code``; what no field knows is left to the schemas.
     """
     taken = MultiDict(form)
-    for hint in form.getlist("hint"):
+    for hint in [*form.getlist("hint"), *form.getlist("take")]:
         name, _colon, code = hint.partition(":")
         if name == "support_kinds" and code in reference.kinds():
             rows = filled_rows(taken, "support")
@@ -237,8 +245,18 @@ def _flat(problems: Any) -> list[str]:
 
 
 def _differs(now: Any, typed: Any) -> bool:
-    if isinstance(now, bool):
-        return str(now).lower() != str(typed).lower()
-    if isinstance(now, list) and all(isinstance(item, str) for item in now):
-        return sorted(now) != sorted(typed or [])
-    return (now or "") != (typed or "") and str(now) != str(typed)
+    return _plain(now) != _plain(typed)
+
+
+def _plain(value: Any) -> Any:
+    """A value as it can be compared, whether it is stored or was typed."""
+    if isinstance(value, bool):
+        return "true" if value else ""
+    if isinstance(value, Mapping):
+        said = {name: plain for name, one in value.items() if (plain := _plain(one)) not in EMPTY}
+        return said or ""
+    if isinstance(value, list | tuple):
+        found = [plain for one in value if (plain := _plain(one)) not in EMPTY]
+        return sorted(found, key=repr) or ""
+    text = "" if value is None else str(value).replace("\r\n", "\n").strip()
+    return "" if text == "false" else text

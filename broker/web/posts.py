@@ -14,9 +14,12 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from broker.accounts import find_organisation
+from broker.advice import advise
 from broker.balances import coverage_by_kind
 from broker.desk import count_own_posts, lay_out_desk, own_posts
+from broker.directory import cited_entries
 from broker.duplicates import FACT_NAMES, LikelyDouble, doubles_of
+from broker.interests import interest_cover
 from broker.messages import field_problems, sentence
 from broker.overview import agreements_of
 from broker.posts import (
@@ -36,7 +39,6 @@ from broker.posts import (
     reopen_post,
     require_editable,
     require_withdrawable,
-    save_draft,
     seals_money,
     submit_post,
     visible_content,
@@ -44,13 +46,13 @@ from broker.posts import (
 )
 from broker.search import load_posts, search_own_posts, search_posts
 from broker.sketch import Sketch
-from broker.suggestions import suggest_codes
-from broker.web.access import EVERYBODY, POSTERS, SIGNED_IN, allow, person, reader
+from broker.web.access import EVERYBODY, POSTERS, SIGNED_IN, WRITERS, allow, person, reader
 from broker.web.forms import read_form
 from broker.web.post_filters import chips, filter_groups, read_filters, sort_names
 from broker.web.post_form import (
     PostForm,
     countries_of,
+    differences,
     mandate_groups,
     stored_form,
     take_hints,
@@ -58,6 +60,14 @@ from broker.web.post_form import (
 )
 from broker.web.presentation import day, paginate, paginate_numbers, post_address
 from broker.web.reading import database, exchange, language, today
+from broker.writing import (
+    LONGEST_TOKEN,
+    find_form,
+    new_token,
+    saved,
+    start_once,
+    unsaved_forms,
+)
 from matching.search import Found
 from models import Conflict, DomainError, InvalidInput, Need, Offer, PostStatus
 
@@ -115,8 +125,12 @@ def page(kind: str, post_id: int) -> str:
         else [],
         said=visible_content(post, by),
         sealed=seals_money(post, by),
+        cover=interest_cover(session, [post], exchange().reference)[post.id]
+        if by is not None and isinstance(post, Need)
+        else None,
         actions=possible_actions(post, by),
         counterparts=own_counterparts(session, post, by),
+        cited=cited_entries(session, post, by) if isinstance(post, Offer) else [],
         agreements=agreements,
     )
 
@@ -144,50 +158,92 @@ def version(kind: str, post_id: int, number: int) -> str:
 
 
 @pages.route("/<kind:kind>/new", methods=["GET", "POST"])
-@allow(POSTERS)
+@allow(WRITERS)
 def new(kind: str) -> Any:
     """Write a post: kept as a draft, or handed in for review."""
     begun = blank(person(), kind)
     if request.method == "POST":
         return _save(kind, None, begun)
-    return _form(stored_form(kind, None, begun, exchange().reference))
+    return _open(kind, None, begun)
 
 
 @pages.route("/<kind:kind>/<int:post_id>/edit", methods=["GET", "POST"])
-@allow(POSTERS)
+@allow(WRITERS)
 def edit(kind: str, post_id: int) -> Any:
     """Change a post; a published one goes on as a new version."""
     post = get_post(database(), kind, post_id, person())
     require_editable(post, person())
     if request.method == "POST":
         return _save(kind, post, content(post))
-    return _form(stored_form(kind, post, content(post), exchange().reference))
+    return _open(kind, post, content(post))
+
+
+def _open(kind: str, post: Need | Offer | None, stored: dict[str, Any]) -> Any:
+    """The form with what is stored, or with text that was typed before and is not saved yet."""
+    reference = exchange().reference
+    kept = find_form(database(), person(), request.args.get("form", ""))
+    if kept is None or kept.kind != kind or not kept.fields:
+        return _form(stored_form(kind, post, stored, reference))
+    if kept.post is not None and kept.post is not post:
+        return redirect(post_address(kept.post, "edit", form=kept.token))
+    typed = MultiDict([(name, value) for name, value in kept.fields])
+    values = {**stored, **read_form(typed, SCHEMAS[kind])}
+    form = typed_form(kind, post, values, typed, reference)
+    return _form(replace(form, token=kept.token, restored=True, revision=kept.revision))
 
 
 def _save(kind: str, post: Need | Offer | None, stored: dict[str, Any]) -> Any:
     session, by, reference = database(), person(), exchange().reference
     sent = take_hints(request.form, reference)
     typed = read_form(sent, SCHEMAS[kind])
-    submits = sent.get("then") == "submit"
+    then = "suggest" if "take" in sent else sent.get("then", "save")
+    kept = find_form(session, by, sent.get("form", ""))
+    if post is None and kept is not None and isinstance(kept.post, Need | Offer):
+        # The same form once more: a double click, or the way back after it was sent.
+        post, stored = kept.post, content(kept.post)
+        sent["revision"] = str(kept.revision if post.status in UNREAD else -1)
     sketch = Sketch(kind, {**stored, **typed}, by.organisation_id, post.id if post else 0)
-    if sent.get("then") == "suggest":
-        hints = suggest_codes(exchange(), session, sketch)
-        doubles = doubles_of(exchange(), session, sketch)
-        return _form(_advised(sketch, post, sent, hints=hints, doubles=doubles))
+    if then == "suggest":
+        advice = advise(exchange(), session, sketch, by, on=today())
+        return _form(_advised(sketch, post, sent, advice=advice, doubles=advice.doubles))
+    submits, opened = then == "submit", post
+    if post is not None and _is_sent(post, typed, sent, submits):
+        return _saved(post, submits)
     if submits and (doubles := _unseen_doubles(sketch, sent)):
         return _form(_advised(sketch, post, sent, doubles=doubles)), 409
     try:
         if post is None:
-            saved = save_draft(session, by, kind, typed, reference)
+            token = sent.get("form", "")
+            post, made = start_once(session, by, kind, typed, reference, token=token)
+            if not made:
+                return _save(kind, post, content(post))
         else:
-            revision = request.form.get("revision", -1, type=int)
-            saved = edit_post(session, by, post, typed, reference, revision=revision)
+            edit_post(
+                session, by, post, typed, reference, revision=sent.get("revision", -1, type=int)
+            )
         if submits:
-            submit_post(session, by, saved, reference, today=today())
+            submit_post(session, by, post, reference, today=today())
+        saved(session, by, sent.get("form", ""), post)
         session.flush()
     except (InvalidInput, Conflict, StaleDataError) as error:
-        return _again(kind, post, {**stored, **typed}, error)
-    return _saved(saved, submits)
+        return _again(kind, opened, {**stored, **typed}, error)
+    if then.startswith("step-"):
+        flash(_("Saved as a draft. Go on with the next step, now or another day."), "success")
+        return redirect(f"{post_address(post, 'edit')}#{then}")
+    return _saved(post, submits)
+
+
+UNREAD = frozenset({PostStatus.DRAFT, PostStatus.RETURNED})
+"""Statuses in which nobody but its writers has read a post's present text."""
+
+
+def _is_sent(
+    post: Need | Offer, typed: dict[str, Any], sent: MultiDict[str, str], submits: bool
+) -> bool:
+    """Whether what a form says has been done already: the same was sent twice."""
+    stale = sent.get("revision", -1, type=int) != post.revision
+    waits = submits and post.status in UNREAD
+    return stale and not waits and not differences(content(post), typed)
 
 
 def _advised(
@@ -195,13 +251,12 @@ def _advised(
 ) -> PostForm:
     """The form once more with what was typed, and beside it what the exchange has to say to it."""
     form = typed_form(sketch.kind, post, sketch.values, sent, exchange().reference)
-    revision = sent.get("revision", type=int)
-    return replace(form, revision=revision, advised="hints" in advice, **advice)
+    return replace(form, revision=sent.get("revision", type=int), **advice)
 
 
 def _unseen_doubles(sketch: Sketch, sent: MultiDict[str, str]) -> list[LikelyDouble]:
     """Likely doubles, if there is one among them that the writer has not been shown."""
-    found = doubles_of(exchange(), database(), sketch)
+    found = doubles_of(exchange(), database(), sketch, elsewhere=True)
     seen = sent.get("known_doubles", "").split(",")
     return found if any(str(double.post.id) not in seen for double in found) else []
 
@@ -210,8 +265,8 @@ def _again(
     kind: str, post: Need | Offer | None, values: dict[str, Any], error: Exception
 ) -> tuple[str, int]:
     """The form once more, with what was typed and what is wrong with it."""
+    database().rollback()
     if isinstance(error, StaleDataError):
-        database().rollback()
         error = Conflict("post_changed")
     assert isinstance(error, DomainError)  # noqa: S101 - those are all that is caught
     conflict = isinstance(error, Conflict)
@@ -229,10 +284,13 @@ def _again(
 
 
 def _form(form: PostForm) -> str:
-    reference = exchange().reference
+    reference, by = exchange().reference, person()
+    token = form.token or request.form.get("form", "") or new_token()
+    unsaved = [] if form.restored else unsaved_forms(database(), by, form.post, kind=form.kind)
     return render_template(
         "posts/form.html",
-        form=form,
+        form=replace(form, token=token[:LONGEST_TOKEN]),
+        unsaved=[kept for kept in unsaved if kept.token != token],
         mandate_groups=mandate_groups(reference, language()),
         modalities=reference.modalities,
         own_countries=partial(countries_of, reference, language()),
@@ -255,7 +313,7 @@ def _saved(post: Need | Offer, submitted: bool) -> Response:
 
 
 @pages.post("/<kind:kind>/<int:post_id>/submit")
-@allow(POSTERS)
+@allow(WRITERS)
 def submit(kind: str, post_id: int) -> Any:
     """Hand a draft in for review; what is missing is shown in the form."""
     post = get_post(database(), kind, post_id, person())
@@ -285,7 +343,7 @@ def withdraw(kind: str, post_id: int) -> Any:
 
 
 @pages.post("/<kind:kind>/<int:post_id>/reopen")
-@allow(POSTERS)
+@allow(WRITERS)
 def reopen(kind: str, post_id: int) -> Response:
     """Make a withdrawn post a draft again."""
     post = get_post(database(), kind, post_id, person())
@@ -305,7 +363,7 @@ def renew(kind: str, post_id: int) -> Response:
 
 
 @pages.post("/<kind:kind>/<int:post_id>/copy")
-@allow(POSTERS)
+@allow(WRITERS)
 def copy(kind: str, post_id: int) -> Response:
     """Start a draft with the text of one's own post."""
     post = get_post(database(), kind, post_id, person())
@@ -315,7 +373,7 @@ def copy(kind: str, post_id: int) -> Response:
 
 
 @pages.get("/desk/posts")
-@allow(POSTERS)
+@allow(WRITERS)
 def own() -> str:
     """All that one's organisation has posted, of one status or of all."""
     status = request.args.get("status", "")
@@ -341,4 +399,9 @@ def mine() -> str:
     """What waits for the person, and everything that her organisation has posted."""
     desk = lay_out_desk(database(), person(), today=today())
     waiting = ngettext("%(num)s thing waits for you", "%(num)s things wait for you", desk.waiting)
-    return render_template("posts/desk.html", desk=desk, waiting=waiting)
+    return render_template(
+        "posts/desk.html",
+        desk=desk,
+        waiting=waiting,
+        unsaved=unsaved_forms(database(), person()),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import cast
+from typing import Any, TypeVar, cast
 
 from flask import Flask, current_app, g, request, session
 from flask_babel import Babel
@@ -14,6 +14,8 @@ from broker.exchange import Exchange
 from broker.paths import TRANSLATIONS
 from models import LANGUAGES
 from models.database import begin_writing
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -31,10 +33,23 @@ def database() -> Session:
     """
     if "database" not in g:
         g.database = exchange().sessions()
-        if request.method not in SAFE_METHODS:
+        if _may_write():
             begin_writing(g.database)
             g.database.info["writing"] = True
     return cast("Session", g.database)
+
+
+def reads_only(view: F) -> F:
+    """Mark a view that is sent a text to look at, and changes nothing: no writer waits for it."""
+    view.reads_only = True  # type: ignore[attr-defined]
+    return view
+
+
+def _may_write() -> bool:
+    if request.method in SAFE_METHODS:
+        return False
+    view = current_app.view_functions.get(request.endpoint or "")
+    return not getattr(view, "reads_only", False)
 
 
 def today() -> date:

@@ -530,7 +530,7 @@ def test_saving_a_form_untouched_changes_nothing(
     ("name", "typed", "words"),
     [
         ("starts", "next spring", "This is not a date."),
-        ("starts", "31/12/2027", "This is not a date."),
+        ("starts", "31/31/2027", "This is not a date."),
         ("places_wanted", "many", "This is not a whole number."),
         ("money_most", "1.234,56", "This is not an amount."),
         ("contact_email", "nobody", "This is not an e-mail address"),
@@ -564,7 +564,7 @@ def test_a_section_with_a_problem_stands_open(sign_in):
     writer = sign_in(Role.FOCAL_POINT)
     answer = writer.post("/needs/new", data={"title": "A", "language": "en", "ends": "soon"})
     assert answer.status_code == 422
-    assert '<details class="section" open>' in answer.text
+    assert '<details class="section" id="step-8" open>' in answer.text
 
 
 def test_text_of_a_kind_that_is_not_ticked_is_neither_lost_nor_taken(exchange, sign_in):
