@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Integer(), nullable=False),
         sa.Column("need_id", sa.Integer(), nullable=False),
         sa.Column("offer_id", sa.Integer(), nullable=True),
-        sa.Column("score", sa.Float(), nullable=True),
+        sa.Column("score", sa.Double(), nullable=True),
         sa.Column("missing", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["need_id"], ["need.id"], name="fk_nearest_offer_need_id_need"),
         sa.ForeignKeyConstraint(["offer_id"], ["offer.id"], name="fk_nearest_offer_offer_id_offer"),
