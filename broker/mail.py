@@ -113,7 +113,9 @@ def _address(name: str, address: str) -> Address:
     parts = _ADDRESS.fullmatch(address)
     if parts is None or not address.isprintable():
         raise ValueError("this is no e-mail address")
-    return Address(one_line(name), parts[1], parts[2])
+    # Signs that would put a name between quotation marks are left out: words between them lose
+    # letters where a long header is folded.
+    return Address(one_line(re.sub(r"[^\w\s'’-]", " ", name)), parts[1], parts[2])
 
 
 @contextmanager

@@ -92,7 +92,7 @@ def message(name: str) -> str:
         subject=str(read["Subject"]),
         heads=[(head, str(read[head])) for head in heads if read[head]],
         text=part_of(read, "plain"),
-        language=str(read["Content-Language"] or ""),
+        written_in=str(read["Content-Language"] or ""),
     )
 
 

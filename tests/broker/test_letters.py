@@ -120,7 +120,7 @@ class TestDelivery:
             done = send_letters(exchange)
         assert (done.sent, done.put_off, done.problem) == (1, 0, "")
         (message,) = box.received
-        assert message["To"] == "Ana <ana@demo.example>"
+        assert str(message["To"]) == "Ana <ana@demo.example>"
         assert message["Content-Language"] == "es"
         assert "Formar compradores" in message["Subject"]
         assert message["Date"]
@@ -258,6 +258,12 @@ class TestContent:
             tell_somebody(exchange, email=address)
             assert send_letters(exchange).sent == 1
         assert address in str(box.received[0]["To"])
+
+    def test_long_names_with_accents_arrive_whole(self, exchange):
+        tell_somebody(exchange, name="Punto focal de consumo y producción sostenibles, Perú")
+        send_letters(exchange)
+        name = kept(exchange)[0]["To"].addresses[0].display_name
+        assert name == "Punto focal de consumo y producción sostenibles Perú"
 
     def test_scripts_in_a_comment_stay_text(self, exchange):
         with exchange.writing() as session:

@@ -99,10 +99,11 @@ class TestInterest:
         interests.express_interest(session, giving[0], need, offer, score=None)
         match = interests.find_match(session, need, offer)
         interests.answer_interest(
-            session, asking[0], match, accept=False, reason="timing", message="Next year."
+            session, asking[0], match, accept=False, reason="too_late", message="Next year."
         )
         (notice,) = told(session, giving[1])
-        reason = exchange.reference.label("dismissal_reason", "timing", "es")
+        reason = exchange.reference.label("dismissal_reason", "too_late", "es")
+        assert reason != "too_late"
         assert notice.kind == "interest.declined"
         assert reason in say(exchange, notice, "es")
         assert "Formar compradores" in say(exchange, notice, "es")
@@ -111,12 +112,12 @@ class TestInterest:
     def test_dismissing_a_match_that_was_asked_about_is_an_answer(self, pair):
         session, need, offer, asking, giving = pair
         interests.express_interest(session, giving[0], need, offer, score=None)
-        interests.dismiss_match(session, asking[0], need, offer, score=None, reason="timing")
+        interests.dismiss_match(session, asking[0], need, offer, score=None, reason="too_late")
         assert [n.kind for n in told(session, giving[0])] == ["interest.declined"]
 
     def test_dismissing_what_nobody_asked_about_is_told_to_nobody(self, pair):
         session, need, offer, asking, giving = pair
-        interests.dismiss_match(session, asking[0], need, offer, score=None, reason="timing")
+        interests.dismiss_match(session, asking[0], need, offer, score=None, reason="too_late")
         assert told(session, giving[0]) == []
 
 
