@@ -19,6 +19,8 @@ from sqlalchemy.orm import Session
 
 from broker.accounts import create_user
 from broker.audit import record
+from broker.directory import write_entry
+from broker.directory_schemas import ENTRY_SCHEMAS
 from broker.fixture_files import FixtureError, Problem, Record, check, note, read_records
 from broker.posts import CLASSES, SCHEMAS, content, write
 from broker.reference import Reference
@@ -27,6 +29,10 @@ from broker.schemas import load
 from models import (
     LANGUAGES,
     RENEWAL,
+    VALIDITY,
+    Entry,
+    EntryKind,
+    EntryStatus,
     InvalidInput,
     Need,
     Offer,
@@ -38,7 +44,7 @@ from models import (
     User,
 )
 
-DATES = ("starts", "ends", "closes", "opens")
+DATES = ("starts", "ends", "closes", "opens", "valid_until")
 NEVER_PUBLISHED = {PostStatus.DRAFT, PostStatus.SUBMITTED, PostStatus.RETURNED}
 
 
@@ -111,6 +117,26 @@ class PostRecordSchema(Schema):
     plain = fields.Dict(load_default=dict)
 
 
+class EntryRecordSchema(Schema):
+    """What a record of an entry of the directories holds beyond the fields of its input schema."""
+
+    class Meta:
+        unknown = RAISE
+
+    reference = fields.String(
+        required=True,
+        validate=validate.Regexp(r"^(institution|specialist|technology|practice)-[a-z0-9-]+$"),
+    )
+    kind = fields.String(required=True, validate=validate.OneOf([str(k) for k in EntryKind]))
+    organisation = fields.String(required=True)
+    source = fields.Nested(SourceSchema, required=True)
+    status = fields.String(
+        load_default="published", validate=validate.OneOf([str(s) for s in EntryStatus])
+    )
+    illustrative = fields.List(fields.String(), load_default=list)
+    contact = fields.Nested(_Contact)
+
+
 _GROUPS = frozenset(PostRecordSchema._declared_fields) - {"plain"}
 
 
@@ -140,6 +166,7 @@ class Loaded:
 
     needs: int = 0
     offers: int = 0
+    entries: int = 0
     accounts: list[User] = field(default_factory=list)
     known: int = 0
 
@@ -147,7 +174,8 @@ class Loaded:
 def load_exchange(
     session: Session, folder: Path, reference: Reference, *, today: date, password: str
 ) -> Loaded:
-    """Load ``needs-*.yaml``, ``offers-*.yaml``, ``users.yaml`` and ``organisations.yaml``.
+    """Load ``needs-*.yaml``, ``offers-*.yaml``, ``users.yaml``, ``organisations.yaml`` and
+    ``directory.yaml``.
 
     Parameters
     ----------
@@ -167,6 +195,7 @@ def load_exchange(
     accounts = list(_accounts(folder, organisations, problems))
     trust = list(_trust(folder, organisations, problems))
     posts = list(_posts(folder, organisations, reference, today, problems))
+    entries = list(_entries(folder, organisations, reference, today, problems))
     if problems:
         raise FixtureError(folder, problems)
     for organisation, trusted in trust:
@@ -202,6 +231,7 @@ def load_exchange(
         record(session, None, "post.loaded", post, after={"status": str(post.status)})
         loaded.needs += kind == "need"
         loaded.offers += kind == "offer"
+    _load_entries(session, entries, organisations, loaded, today)
     session.flush()
     return loaded
 
@@ -259,6 +289,88 @@ def _posts(
                 yield kind, meta, values
 
 
+def _entries(
+    folder: Path,
+    organisations: dict[str, Organisation],
+    reference: Reference,
+    today: date,
+    problems: list[Problem],
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Records of ``directory.yaml``: what stands beside the input, and the input as checked."""
+    path = folder / "directory.yaml"
+    if not path.is_file():
+        return
+    seen: set[str] = set()
+    for entry in read_records(path, problems):
+        own = EntryRecordSchema._declared_fields
+        groups = {name: value for name, value in entry.data.items() if name in own}
+        plain = {name: value for name, value in entry.data.items() if name not in own}
+        try:
+            meta = dict(EntryRecordSchema().load(groups))
+            source, contact = meta["source"], meta.get("contact") or {}
+            values = load(
+                ENTRY_SCHEMAS[EntryKind(meta["kind"])],
+                {
+                    **_with_dates(plain, today),
+                    **{f"contact_{name}": contact[name] for name in contact},
+                    "source_document": source["document"],
+                    "source_line": source["line"],
+                },
+                reference,
+            )
+        except ValidationError as error:
+            note(entry, error.normalized_messages(), problems)
+            continue
+        except InvalidInput as error:
+            note(entry, error.fields, problems)
+            continue
+        problems.extend(
+            entry.problem(name, f"“{code}” is not known")
+            for name, code in (
+                ("organisation", meta["organisation"]),
+                ("certified_by", values.get("certified_by")),
+            )
+            if code and code not in organisations
+        )
+        if meta["reference"] in seen:
+            problems.append(entry.problem("reference", "stands in this file twice"))
+        seen.add(meta["reference"])
+        yield meta, values
+
+
+def _load_entries(
+    session: Session,
+    entries: list[tuple[dict[str, Any], dict[str, Any]]],
+    organisations: dict[str, Organisation],
+    loaded: Loaded,
+    today: date,
+) -> None:
+    known = set(session.scalars(select(Entry.reference)))
+    for number, (meta, values) in enumerate(entries):
+        if meta["reference"] in known:
+            loaded.known += 1
+            continue
+        organisation = organisations[meta["organisation"]]
+        entry = Entry(
+            kind=EntryKind(meta["kind"]),
+            reference=meta["reference"],
+            organisation=organisation,
+            organisation_id=organisation.id,
+            status=EntryStatus(meta["status"]),
+            illustrative=meta["illustrative"],
+        )
+        write_entry(session, entry, values)
+        day = today - timedelta(days=number % 90 + 1)
+        moment = datetime.combine(day, time(12), tzinfo=UTC)
+        entry.created_at = moment
+        if entry.status == EntryStatus.PUBLISHED:
+            entry.submitted_at = entry.published_at = moment
+            entry.valid_until = entry.valid_until or day + VALIDITY
+        session.add(entry)
+        record(session, None, "entry.loaded", entry, after={"status": str(entry.status)})
+        loaded.entries += 1
+
+
 def _check_post(
     entry: Record,
     kind: str,
@@ -291,12 +403,7 @@ def _input_of(
     kind: str, meta: dict[str, Any], plain: dict[str, Any], today: date
 ) -> dict[str, Any]:
     """Lay a record out as the fields of the input schema."""
-    data = dict(plain)
-    for name in DATES:
-        if isinstance(data.get(name), str) and data[name][:1] in "+-":
-            data[name] = (today + timedelta(days=int(data[name]))).isoformat()
-        elif isinstance(data.get(name), date):
-            data[name] = data[name].isoformat()
+    data = _with_dates(plain, today)
     contact = meta.get("contact") or {}
     data |= {f"contact_{name}": contact[name] for name in contact}
     if kind == "need":
@@ -327,6 +434,17 @@ def _input_of(
     data |= {f"experience_{name}": value for name, value in experience.items()}
     if pilot:
         data |= {"pilot_hosted": pilot["hosted"], "pilot_brings": pilot["partner_brings"]}
+    return data
+
+
+def _with_dates(plain: dict[str, Any], today: date) -> dict[str, Any]:
+    """A record whose relative dates (``"+240"``) are days of the calendar."""
+    data = dict(plain)
+    for name in DATES:
+        if isinstance(data.get(name), str) and data[name][:1] in "+-":
+            data[name] = (today + timedelta(days=int(data[name]))).isoformat()
+        elif isinstance(data.get(name), date):
+            data[name] = data[name].isoformat()
     return data
 
 

@@ -125,7 +125,7 @@ def _load(
     return {**load(schema, filled, reference, partial=True), **empty}
 
 
-def _write(session: Session, entry: Entry, values: Mapping[str, Any]) -> None:
+def write_entry(session: Session, entry: Entry, values: Mapping[str, Any]) -> None:
     """Put validated input into the entry; fields that are not in ``values`` stay as they are."""
     for name, value in values.items():
         if name in FACET_OF:
@@ -190,7 +190,7 @@ def save_entry(
         author=by,
         language=values["language"],
     )
-    _write(session, entry, values)
+    write_entry(session, entry, values)
     _require_own(entry, by)
     session.add(entry)
     record(session, by, "entry.drafted", entry, after=content(entry))
@@ -225,7 +225,7 @@ def edit_entry(
     public = entry.status in (EntryStatus.PUBLISHED, EntryStatus.SUBMITTED)
     given = {**before, **data} if public else data
     values = _load(EntryKind(entry.kind), given, reference, whole=public)
-    _write(session, entry, values)
+    write_entry(session, entry, values)
     entry.organisation_id = entry.organisation.id
     _require_own(entry, by)
     record(session, by, "entry.edited", entry, before=before, after=content(entry))

@@ -173,3 +173,11 @@ MATURITY_NAMES = {
     "in_use": _l("in everyday use"),
 }
 """Stage of a technology → its name."""
+
+KIND_NAMES = {
+    EntryKind.INSTITUTION: _l("Institution"),
+    EntryKind.SPECIALIST: _l("Specialist"),
+    EntryKind.TECHNOLOGY: _l("Clean technology"),
+    EntryKind.PRACTICE: _l("Good practice"),
+}
+"""Kind of entry → its name."""

@@ -8,14 +8,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from flask_babel import force_locale, gettext
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from broker.directory import WHOLE
 from broker.engine import OVERLAP, glossary_of, need_profile
 from broker.exchange import Exchange
-from broker.explanations import reason_of
+from broker.explanations import reason_of, reason_sentence
 from broker.jobs import routine
+from broker.matches import Matches
+from broker.reference import Reference
 from broker.search import listed
 from matching import OfferProfile, Taxonomy
 from matching.glossary import Glossary
@@ -31,6 +34,7 @@ from models import (
     EntryKind,
     EntryStatus,
     Need,
+    Offer,
     Organisation,
     utc_now,
 )
@@ -414,6 +418,34 @@ def entries_for(
         for one in found
         if one.offer_id in entries
     ]
+
+
+FEW = 3
+"""Fewer offers than these at the band "possible" or above are few."""
+
+
+def exists_instead(
+    exchange: Exchange, session: Session, post: Need | Offer, found: Matches, *, on: date
+) -> list[NearEntry]:
+    """What exists already, where few offers fit a need; nothing for an offer."""
+    fitting = sum(row.band != "weak" for row in found.rows)
+    if not isinstance(post, Need) or fitting >= FEW:
+        return []
+    return entries_for(exchange, session, post, on=on)
+
+
+def near_sentence(near: NearEntry, reference: Reference, language: str) -> str:
+    """Why an entry is shown for a need, in a sentence or two."""
+    parts = near.reason["parts"]
+    rest = [part for part in parts if part["part"] != "place"]
+    sentences = [reason_sentence({"parts": rest}, reference, language)] if rest else []
+    nearness = next((part["similarity"] for part in parts if part["part"] == "place"), 0.0)
+    with force_locale(language):
+        if nearness >= 1:
+            sentences.append(gettext("It is from the same country."))
+        elif nearness > 0.5:
+            sentences.append(gettext("It is from the same subregion."))
+    return " ".join(sentences)
 
 
 @routine(every=timedelta(minutes=5))
