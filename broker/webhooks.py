@@ -363,7 +363,9 @@ def _concerned(session: Session, event: AuditEvent) -> tuple[Any, set[int]] | No
         return post, {post.organisation_id}
     if event.entity == "match":
         match = session.get(Match, event.entity_id)
-        return match and (match, {match.need.organisation_id, match.offer.organisation_id})
+        if match is None:
+            return None
+        return match, {match.need.organisation_id, match.offer.organisation_id}
     if event.entity == "agreement":
         agreement = session.get(Agreement, event.entity_id)
         signed = event.after.get("status") == "signed"
