@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from marshmallow import fields, validate
@@ -10,15 +11,17 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
+from broker.clearing_money import Promised, lay_out_money, read_budgets, read_grant
 from broker.clearing_sheet import FLOORS, POLICIES, Pairs, demand_of, digest, lay_out, work_out
 from broker.conflicts import require_no_conflict, require_no_conflict_among
 from broker.exchange import Exchange
 from broker.news import tell_of_proposal_answer, tell_of_proposals
-from broker.posts import expire_posts
+from broker.posts import expire_posts, seals_money
 from broker.reference import Reference
 from broker.schemas import Code, Count, Strict, Text, load
 from matching import Book, NeedProfile, complete
 from models import (
+    FINANCE,
     FORBIDDEN,
     FORCED,
     IN_FORCE,
@@ -279,6 +282,8 @@ def _sheet(
     forbidden = {(r.need_id, r.offer_id) for r in found.rules if r.kind == FORBIDDEN}
     forbidden |= {pair for pair in signed if both(*pair)}
     fixed: list[tuple[int, int, str, int]] = []
+    promised: list[Promised] = []
+    only = found.scope.get("support_kind")
     for proposal in found.proposals:
         pair = (proposal.need_id, proposal.offer_id)
         if not both(*pair):
@@ -288,9 +293,18 @@ def _sheet(
         elif pair not in signed:
             scored[pair] = proposal.score
             # A kind that is no longer asked for, given or cleared here is outside this clearing.
-            wanted = demand_of(book.need(pair[0]), found.scope.get("support_kind"))
+            wanted = demand_of(book.need(pair[0]), only)
             kinds = wanted.keys() & book.offer(pair[1]).support_kinds
             fixed += [(*pair, kind, n) for kind, n in proposal.parts.items() if kind in kinds]
+            if proposal.money and proposal.currency and FINANCE in kinds:
+                promised.append(Promised(*pair, proposal.money, proposal.currency))
+    money = None
+    if only in (None, FINANCE):
+        budgets = read_budgets(session, needs, offers)
+        money = lay_out_money(needs, offers, budgets, promised, reference)
+    in_money = {needs[row["need"]].id for row in money["needs"]} if money else set()
+    # Of a need that has come to state an amount, a grant counted as a place stands no longer.
+    fixed = [part for part in fixed if part[2] != FINANCE or part[0] not in in_money]
     return lay_out(
         needs,
         offers,
@@ -303,7 +317,8 @@ def _sheet(
         reference,
         policy=found.policy,
         floors=found.floors,
-        only=found.scope.get("support_kind"),
+        only=only,
+        money=money,
         made_with={
             "day": on.isoformat(),
             "engine": run.versions.engine,
@@ -364,17 +379,39 @@ def replay(version: RoundVersion) -> bool:
     )
 
 
-def new_pairs(found: ClearingRound) -> dict[tuple[int, int], dict[str, int]]:
-    """``(need_id, offer_id)`` → kind → places, of the latest version's pairs not yet proposed."""
+@dataclass
+class Share:
+    """What a version gives to a need from an offer: places of each kind, and a grant."""
+
+    parts: dict[str, int] = field(default_factory=dict)
+    grant: dict[str, Any] = field(default_factory=dict)
+
+
+def new_pairs(found: ClearingRound) -> dict[tuple[int, int], Share]:
+    """``(need_id, offer_id)`` → its share, of the latest version's pairs not yet proposed."""
     if found.latest is None:
         return {}
     proposed = {(proposal.need_id, proposal.offer_id) for proposal in found.proposals}
-    pairs: dict[tuple[int, int], dict[str, int]] = {}
-    needs, offers = found.latest.given["needs"], found.latest.given["offers"]
-    for need, kind, offer, places in found.latest.result["flow"]:
-        pair = (needs[need]["id"], offers[offer]["id"])
-        if pair not in proposed:
-            pairs.setdefault(pair, {})[kind] = places
+    pairs: dict[tuple[int, int], Share] = {}
+    given, result = found.latest.given, found.latest.result
+
+    def share(need: int, offer: int) -> Share:
+        pair = (given["needs"][need]["id"], given["offers"][offer]["id"])
+        return Share() if pair in proposed else pairs.setdefault(pair, Share())
+
+    for need, kind, offer, places in result["flow"]:
+        share(need, offer).parts[kind] = places
+    for need, offer, *row in result.get("money", {}).get("grants", ()):
+        grant = read_grant(row)
+        share(need, offer).grant = {
+            "money": grant.money,
+            "currency": grant.currency,
+            "need_money": grant.need_money,
+            "need_currency": grant.need_currency,
+            "rate": grant.rate,
+            "rate_date": grant.rate_date,
+            "rate_source": grant.rate_source,
+        }
     return pairs
 
 
@@ -407,12 +444,13 @@ def send_round(session: Session, by: User, found: ClearingRound) -> list[RoundPr
             need_id=need_id,
             offer_id=offer_id,
             number=version.number,
-            parts=parts,
-            places=sum(parts.values()),
+            parts=share.parts,
+            places=sum(share.parts.values()),
+            **share.grant,
             score=scores[need_id, offer_id],
             status=ProposalStatus.WAITING,
         )
-        for (need_id, offer_id), parts in pairs.items()
+        for (need_id, offer_id), share in pairs.items()
     ]
     session.add_all(made)
     after = {"version": version.number, "proposals": len(made)}
@@ -461,6 +499,11 @@ def get_proposal(session: Session, proposal_id: int, by: User) -> RoundProposal:
     if proposal is None or not (proposal.side_of(by) or by.moderates(proposal.need.subregions())):
         raise NotFound("no_such_proposal")
     return proposal
+
+
+def seals_grant(proposal: RoundProposal, by: User) -> bool:
+    """Whether the amount of a proposal is kept from this reader: it would tell a sealed one."""
+    return seals_money(proposal.need, by) or seals_money(proposal.offer, by)
 
 
 def answer_proposal(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import Session
 
+from broker.clearing_money import Grant, read_grant
 from broker.engine import pairs_of
 from broker.reference import Reference
 from models import Need, Offer, RoundVersion
@@ -37,6 +39,9 @@ REASONS = {
     "no_match": _l("No offer on the exchange matches it."),
     "ruled_out": _l("All that match it were ruled out by this round or declined by a side."),
     "taken": _l("The offers that match it went to others:"),
+    "too_small": _l(
+        "The offers that match it are for larger groups. Like needs of several countries can be pooled:"
+    ),
 }
 """Why a need is left out."""
 
@@ -58,6 +63,12 @@ class NeedRow:
         Offers that match it and went to others.
     triangles : list of (Offer, Offer)
         Provider of the region and donor that serve it together.
+    grants : list of (Offer, Grant)
+        What it would be paid, where money is cleared by amount.
+    asked, granted : Decimal
+        The amount that it still asks for, and what of it is granted, in ``currency``.
+    is_sealed : bool
+        Whether the amounts stay with the organisations that seal them.
     """
 
     need: Need
@@ -67,11 +78,17 @@ class NeedRow:
     reason: str = ""
     near: list[Offer] = field(default_factory=list)
     triangles: list[tuple[Offer, Offer]] = field(default_factory=list)
+    grants: list[tuple[Offer, Grant]] = field(default_factory=list)
+    asked: Decimal | None = None
+    granted: Decimal = Decimal(0)
+    currency: str = ""
+    is_sealed: bool = False
 
 
 def needs_served(version: RoundVersion) -> list[int]:
     """Positions of the needs that get something, in the order of the sheet."""
-    return sorted({need for need, *_rest in version.result["flow"]})
+    granted = version.result.get("money", {}).get("grants", ())
+    return sorted({need for need, *_rest in (*version.result["flow"], *granted)})
 
 
 def needs_left_out(version: RoundVersion) -> list[int]:
@@ -80,13 +97,20 @@ def needs_left_out(version: RoundVersion) -> list[int]:
 
 
 def rows_of(session: Session, version: RoundVersion, positions: Sequence[int]) -> list[NeedRow]:
-    """What the needs at those positions get, each with its posts, in two queries."""
+    """What the needs at those positions get, each with its posts, in two queries.
+
+    Amounts of posts that seal theirs are marked, so that nobody but their own side is told.
+    """
     needs, offers, result = version.given["needs"], version.given["offers"], version.result
     wanted = set(positions)
     flow = [row for row in result["flow"] if row[0] in wanted]
     left = {n: (why, near) for n, why, near in result["left_out"] if n in wanted}
     triangles = [row for row in result["triangles"] if row[0] in wanted]
+    money = result.get("money", {})
+    grants = [row for row in money.get("grants", ()) if row[0] in wanted]
+    asked = {row["need"]: row for row in version.given.get("money", {}).get("needs", ())}
     used = {o for _n, _kind, o, _places in flow} | {o for _why, near in left.values() for o in near}
+    used |= {row[1] for row in grants}
     found = pairs_of(
         session,
         [(needs[n]["id"], needs[n]["id"]) for n in wanted] + [(offers[o]["id"],) * 2 for o in used],
@@ -99,6 +123,7 @@ def rows_of(session: Session, version: RoundVersion, positions: Sequence[int]) -
     for n in positions:
         why, near = left.get(n, ("", []))
         post: Any = found[needs[n]["id"]]
+        paid = [(offer(o), read_grant(row)) for m, o, *row in grants if m == n]
         rows.append(
             NeedRow(
                 need=post,
@@ -108,6 +133,11 @@ def rows_of(session: Session, version: RoundVersion, positions: Sequence[int]) -
                 reason=why,
                 near=[offer(o) for o in near],
                 triangles=[(offer(p), offer(d)) for m, p, d in triangles if m == n],
+                grants=paid,
+                asked=Decimal(asked[n]["open"]) if n in asked else None,
+                granted=sum((grant.need_money for _offer, grant in paid), Decimal(0)),
+                currency=asked[n]["currency"] if n in asked else "",
+                is_sealed=post.money_sealed or any(payer.money_sealed for payer, _g in paid),
             )
         )
     return rows
@@ -116,6 +146,14 @@ def rows_of(session: Session, version: RoundVersion, positions: Sequence[int]) -
 def scarce_offers(session: Session, version: RoundVersion) -> list[tuple[Offer, float]]:
     """The offers of which one more place would add most, with the points that it would add."""
     prices = version.result["prices"][:PRICED]
+    offers = version.given["offers"]
+    found: Any = pairs_of(session, [(offers[o]["id"],) * 2 for o, _price in prices])
+    return [(found[offers[o]["id"]], price) for o, price in prices]
+
+
+def scarce_money(session: Session, version: RoundVersion) -> list[tuple[Offer, float]]:
+    """The budgets of which more would add most, with the points that 1,000 more units would add."""
+    prices = version.result.get("money", {}).get("prices", ())[:PRICED]
     offers = version.given["offers"]
     found: Any = pairs_of(session, [(offers[o]["id"],) * 2 for o, _price in prices])
     return [(found[offers[o]["id"]], price) for o, price in prices]
@@ -184,6 +222,10 @@ def draw(version: RoundVersion, reference: Reference, language: str) -> Picture:
     for n, _kind, o, given in version.result["flow"]:
         pair = (needs[n]["group"], offers[o]["reference"])
         places[pair] = places.get(pair, 0) + given
+    # A grant is one line, however large: sealed amounts must not be read off the picture.
+    for n, o, *_row in version.result.get("money", {}).get("grants", ()):
+        pair = (needs[n]["group"], offers[o]["reference"])
+        places[pair] = places.get(pair, 0) + 1
     left = sorted({g for g, _ in places}, key=lambda g: group_name(g, reference, language))
     at = {group: number for number, group in enumerate(left)}
 

@@ -10,12 +10,13 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 from scipy import sparse
 
+from broker.clearing_money import work_out_money
 from broker.reference import Reference
 from matching import NeedProfile, OfferProfile
 from matching.clearing import (
@@ -24,20 +25,15 @@ from matching.clearing import (
     Clearing,
     ClearingError,
     Floor,
+    Part,
     Policy,
     clear,
     split_bundles,
 )
-from models import Conflict
+from models import COUNTED_IN_PLACES, FINANCE, Conflict
 
 FLOORS = ("small_island", "least_developed")
 """Sets of countries to which a round can promise places."""
-
-FINANCE = "finance"
-"""The kind of support by which an offer pays."""
-
-PLACES_OF = "capacity_building"
-"""The kind of support that is counted in places: seats in a course, internships, visits."""
 
 REFUSALS = frozenset(
     {
@@ -49,6 +45,7 @@ REFUSALS = frozenset(
         "floors_conflict",
         "floors_not_stable",
         "amount_too_large",
+        "grant_out_of_reach",
     }
 )
 """Codes of the engine's refusals that have a sentence of their own."""
@@ -78,12 +75,19 @@ def demand_of(need: NeedProfile, only: str | None = None) -> dict[str, int]:
     """Kind of support → places that a need asks for.
 
     The places that a need states are those of its capacity building, or of its only kind. Any
-    other kind is one unit: one mission, one grant, one set of tools.
+    other kind is one unit: one mission, one set of tools, one grant of an amount not stated.
     """
-    kinds = sorted(need.support_kinds)
-    counted = PLACES_OF if PLACES_OF in kinds else kinds[0] if len(kinds) == 1 else None
+    kinds, counted = sorted(need.support_kinds), counted_kind(need)
     wanted = {kind: (need.places_wanted or 1) if kind == counted else 1 for kind in kinds}
     return {kind: places for kind, places in wanted.items() if only is None or kind == only}
+
+
+def counted_kind(need: NeedProfile) -> str | None:
+    """The kind of support that the places of a need count."""
+    kinds = sorted(need.support_kinds)
+    if COUNTED_IN_PLACES in kinds:
+        return COUNTED_IN_PLACES
+    return kinds[0] if len(kinds) == 1 else None
 
 
 def group_of(need: NeedProfile) -> str:
@@ -100,6 +104,7 @@ def lay_out(
     policy: str,
     floors: dict[str, int],
     only: str | None = None,
+    money: dict[str, Any] | None = None,
     made_with: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """Everything that a clearing depends on, as JSON.
@@ -108,6 +113,9 @@ def lay_out(
     ----------
     only : str, optional
         The one kind of support that is cleared.
+    money : dict, optional
+        The amounts that are cleared, from :func:`broker.clearing_money.lay_out_money`. The needs
+        in it ask for money, and no longer for a grant counted as one place.
     made_with : dict, optional
         Versions of engine, weights and texts, and the digest of the scores' input.
     """
@@ -124,7 +132,13 @@ def lay_out(
             if need.country and getattr(reference.countries[need.country], name)
         ]
 
-    return {
+    in_money = {row["need"] for row in money["needs"]} if money else set()
+
+    def wanted(at: int, need: NeedProfile) -> dict[str, int]:
+        asked = demand_of(need, only)
+        return {k: n for k, n in asked.items() if k != FINANCE or at not in in_money}
+
+    sheet = {
         "made_with": made_with or {},
         "policy": policy,
         "needs": [
@@ -132,9 +146,10 @@ def lay_out(
                 "id": need.id,
                 "reference": need.reference,
                 "group": group_of(need),
-                "wanted": demand_of(need, only),
+                "wanted": wanted(at, need),
+                "counted": counted_kind(need),
             }
-            for need in needs
+            for at, need in enumerate(needs)
         ],
         "offers": [
             {
@@ -145,6 +160,7 @@ def lay_out(
                 "kinds": sorted(offer.support_kinds),
                 "places": offer.places_left,
                 "each": offer.places_per_beneficiary,
+                "least": offer.places_least,
             }
             for offer in offers
         ],
@@ -158,6 +174,7 @@ def lay_out(
             if floors.get(name)
         ],
     }
+    return sheet if money is None else {**sheet, "money": money}
 
 
 def digest(sheet: dict[str, Any]) -> str:
@@ -174,7 +191,9 @@ def work_out(sheet: dict[str, Any]) -> dict[str, Any]:
     dict
         ``flow`` (need, kind, offer, places), ``total``, ``levels`` of each country, ``prices`` of
         scarce offers, ``policies`` side by side, ``left_out`` with the reason, ``coverage``,
-        ``triangles``, and the certificate.
+        ``triangles``, and the certificate; ``money`` where amounts are cleared (see
+        :func:`broker.clearing_money.work_out_money`), and ``too_small``, the pairs left out because
+        the offer is for larger groups.
 
     Raises
     ------
@@ -183,22 +202,36 @@ def work_out(sheet: dict[str, Any]) -> dict[str, Any]:
     """
     kinds = sorted({kind for need in sheet["needs"] for kind in need["wanted"]})
     bundles = _bundles(sheet, kinds)
+    in_places, in_money = _forced_pairs(sheet)
     try:
-        clearing = _clear(sheet, kinds, bundles)
+        clearing, too_small = _clear_groups(sheet, kinds, bundles, in_places)
         compared = clearing.compare()
     except ClearingError as refusal:
         raise _refused(refusal, sheet, bundles) from None
+    money: dict[str, Any] | None = None
+    if "money" in sheet:
+        try:
+            money = work_out_money(sheet, in_money, _plain)
+        except ClearingError as refusal:
+            raise _refused(refusal, sheet, None) from None
     coverage = bundles.cover(clearing.flow)
+    paid = [Part(n, len(kinds), o, units) for n, o, units, *_ in money["grants"]] if money else []
+    coverage = replace(coverage, parts=(*coverage.parts, *paid))
     groups = _groups(sheet)
-    paying = {n for n, kind in enumerate(kinds) if kind == FINANCE}
+    paying = {n for n, kind in enumerate([*kinds, FINANCE]) if kind == FINANCE}
     certificate = clearing.certificate
     triangles = coverage.triangles(
         [offer["regional"] for offer in sheet["offers"]],
         paying,
         [offer["organisation"] for offer in sheet["offers"]],
     )
-    return {
-        "flow": [[p.need, kinds[p.kind], p.offer, p.places] for p in coverage.parts],
+    served = _served(bundles, clearing) | {part.need for part in paid}
+    result = {
+        "flow": [
+            [p.need, kinds[p.kind], p.offer, p.places]
+            for p in coverage.parts
+            if p.kind < len(kinds)
+        ],
         "total": _plain(clearing.total),
         "gap": _plain(certificate.gap),
         "proven": certificate.proven,
@@ -233,9 +266,12 @@ def work_out(sheet: dict[str, Any]) -> dict[str, Any]:
             for need, kind in zip(*np.nonzero(coverage.wanted), strict=True)
             for need, kind in [(int(need), int(kind))]
         ],
-        "left_out": _left_out(sheet, _served(bundles, clearing)),
+        "left_out": _left_out(sheet, served, too_small),
         "triangles": [[t.need, t.provider, t.donor] for t in triangles],
     }
+    if too_small:
+        result["too_small"] = [list(pair) for pair in sorted(too_small)]
+    return result if money is None else {**result, "money": money}
 
 
 def _plain(value: float | None) -> float | None:
@@ -268,7 +304,46 @@ def _bundles(sheet: dict[str, Any], kinds: list[str]) -> Bundles:
     )
 
 
-def _clear(sheet: dict[str, Any], kinds: list[str], bundles: Bundles) -> Clearing:
+def _clear_groups(
+    sheet: dict[str, Any],
+    kinds: list[str],
+    bundles: Bundles,
+    forced: Sequence[tuple[int, int]],
+) -> tuple[Clearing, set[tuple[int, int]]]:
+    """Clear so that no offer for groups serves a smaller one; tell which pairs that leaves out.
+
+    A pair that gets fewer places than its offer is made for is ruled out, and the rest cleared
+    again, until there is none: each turn rules out one pair at least.
+    """
+    least = [offer.get("least") or 0 for offer in sheet["offers"]]
+    counted = [need.get("counted") for need in sheet["needs"]]
+    kept = {(need, offer) for need, offer, *_ in (*sheet["forced"], *sheet["fixed"])}
+    barred: list[tuple[int, int]] = []
+    while True:
+        clearing = _clear(sheet, kinds, bundles, forced, barred)
+        flow = clearing.flow.tocoo()
+        small = [
+            (row, offer)
+            for row, offer, places in zip(
+                flow.coords[0].tolist(), flow.coords[1].tolist(), flow.data.tolist(), strict=True
+            )
+            for need in [int(bundles.need[row])]
+            if places < least[offer]
+            and kinds[int(bundles.kind[row])] == counted[need]
+            and (need, offer) not in kept
+        ]
+        if not small:
+            return clearing, {(int(bundles.need[row]), offer) for row, offer in barred}
+        barred += small
+
+
+def _clear(
+    sheet: dict[str, Any],
+    kinds: list[str],
+    bundles: Bundles,
+    forced: Sequence[tuple[int, int]],
+    barred: Sequence[tuple[int, int]],
+) -> Clearing:
     entries = bundles.scores.tocoo()
     rows, columns = entries.coords
     each = np.array([offer["each"] or 0 for offer in sheet["offers"]], np.int64)[columns]
@@ -289,8 +364,8 @@ def _clear(sheet: dict[str, Any], kinds: list[str], bundles: Bundles) -> Clearin
             np.int64
         ),
         pair_limit=sparse.coo_array((limit, (rows, columns)), shape=bundles.scores.shape),
-        forced=[_forced(sheet, kinds, bundles, need, offer) for need, offer in sheet["forced"]],
-        forbidden=bundles.pairs([(need, offer) for need, offer in sheet["forbidden"]]),
+        forced=[_forced(sheet, kinds, bundles, need, offer) for need, offer in forced],
+        forbidden=[*bundles.pairs([(need, offer) for need, offer in sheet["forbidden"]]), *barred],
         fixed={
             (bundles.row(need, kinds.index(kind)), offer): places
             for need, offer, kind, places in sheet["fixed"]
@@ -303,6 +378,20 @@ def _clear(sheet: dict[str, Any], kinds: list[str], bundles: Bundles) -> Clearin
             for floor in sheet["floors"]
         ],
     )
+
+
+def _forced_pairs(sheet: dict[str, Any]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """The required pairs: those that get a place, and those that have money alone in common."""
+    money = sheet.get("money") or {"needs": [], "offers": []}
+    asking = {row["need"] for row in money["needs"]}
+    paying = {row["offer"] for row in money["offers"]}
+    in_places: list[tuple[int, int]] = []
+    in_money: list[tuple[int, int]] = []
+    for need, offer in sheet["forced"]:
+        shared = sheet["needs"][need]["wanted"].keys() & set(sheet["offers"][offer]["kinds"])
+        alone = not shared and need in asking and offer in paying
+        (in_money if alone else in_places).append((need, offer))
+    return in_places, in_money
 
 
 def _forced(
@@ -331,11 +420,14 @@ def _prices(clearing: Clearing) -> list[list[float]]:
     return sorted(prices, key=lambda row: (-row[1], row[0]))
 
 
-def _left_out(sheet: dict[str, Any], served: set[int]) -> list[list[Any]]:
+def _left_out(
+    sheet: dict[str, Any], served: set[int], too_small: set[tuple[int, int]]
+) -> list[list[Any]]:
     """``[need, reason, offers]`` of each need that gets nothing.
 
     ``no_match``: no offer matches it. ``ruled_out``: rules and refusals have taken all that did.
-    ``taken``: all that match it went to others; the offers are named.
+    ``taken``: all that match it went to others. ``too_small``: all that match it are for larger
+    groups. The offers are named.
     """
     forbidden = {(need, offer) for need, offer in sheet["forbidden"]}
     matched: dict[int, list[int]] = {}
@@ -348,16 +440,21 @@ def _left_out(sheet: dict[str, Any], served: set[int]) -> list[list[Any]]:
         offers = matched.get(need, [])
         left = [offer for offer in offers if (need, offer) not in forbidden]
         reason = "taken" if left else "ruled_out" if offers else "no_match"
+        if left and all((need, offer) in too_small for offer in left):
+            reason = "too_small"
         rows.append([need, reason, left[:5]])
     return rows
 
 
-def _refused(refusal: ClearingError, sheet: dict[str, Any], bundles: Bundles) -> Conflict:
-    """The engine's refusal as an error that names the posts by their references."""
+def _refused(refusal: ClearingError, sheet: dict[str, Any], bundles: Bundles | None) -> Conflict:
+    """The engine's refusal as an error that names the posts by their references.
+
+    ``bundles`` is None where the refusal names needs by their positions in the sheet.
+    """
     needs, offers = sheet["needs"], sheet["offers"]
 
     def need_of(row: int) -> str:
-        return str(needs[int(bundles.need[row])]["reference"])
+        return str(needs[int(bundles.need[row]) if bundles else row]["reference"])
 
     code = refusal.code if refusal.code in REFUSALS else "impossible"
     pairs = [f"{need_of(row)} ← {offers[offer]['reference']}" for row, offer in refusal.pairs]

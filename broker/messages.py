@@ -236,6 +236,7 @@ FIELD_PROBLEMS = {
     "not_negative": _l("Give zero or a positive number."),
     "before_start": _l("The end lies before the start."),
     "confirm_this": _l("Tick this to confirm it."),
+    "no_date": _l("This is no date. Write it as 2026-03-31."),
     "past_date": _l("This date has passed."),
     "least_above_most": _l("The least is larger than the most."),
     "currency_missing": _l("Say in which currency the amounts are."),

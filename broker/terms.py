@@ -12,12 +12,22 @@ from itertools import pairwise
 from math import ceil
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker.posts import seals_money
 from broker.reference import Reference
 from broker.schemas import TermsSchema
-from models import Agreement, AgreementTerms, Match, Need, Offer, User
+from models import (
+    Agreement,
+    AgreementTerms,
+    Match,
+    Need,
+    Offer,
+    ProposalStatus,
+    RoundProposal,
+    User,
+)
 from models.ledger import convert
 
 
@@ -53,6 +63,11 @@ def draft_terms(
     """
     need, offer = match.need, match.offer
     starts, ends = _period(need, offer, today)
+    proposed = _accepted_proposal(session, match)
+    money, currency = _money(session, match, by), offer.currency or need.currency
+    told = not (seals_money(need, by) or seals_money(offer, by))
+    if proposed is not None and proposed.money and told:
+        money, currency = proposed.money, proposed.currency
     return {
         "title": need.title_in(language),
         "activities": _activities(need, offer, reference, language),
@@ -62,18 +77,33 @@ def draft_terms(
         "ends": _plain(ends),
         "places": _least(
             _places_said(match),
+            proposed.places or None if proposed else None,
             need.places_open(),
             offer.remaining_places(),
             offer.places_per_beneficiary,
         ),
-        "money": _plain(_money(session, match, by)),
-        "currency": offer.currency or need.currency,
+        "money": _plain(money),
+        "currency": currency,
         "beyond_need": False,
         "support_kinds": _shared_kinds(need, offer),
         "milestones": [],
         "indicators": [],
         "note": "",
     }
+
+
+def _accepted_proposal(session: Session, match: Match) -> RoundProposal | None:
+    """What a clearing round proposed to the two sides, and both have accepted; the latest."""
+    return session.scalar(
+        select(RoundProposal)
+        .where(
+            RoundProposal.need_id == match.need.id,
+            RoundProposal.offer_id == match.offer.id,
+            RoundProposal.status == ProposalStatus.ACCEPTED,
+        )
+        .order_by(RoundProposal.id.desc())
+        .limit(1)
+    )
 
 
 def _least(*limits: Any) -> Any:

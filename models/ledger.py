@@ -24,6 +24,15 @@ ROUNDING = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """What one unit of a currency is worth in US dollars, since when, and who says so."""
+
+    usd_rate: float
+    rate_date: date | None = None
+    rate_source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Conversion:
     """An amount in the need's currency, and how it was reached."""
 
@@ -46,19 +55,29 @@ def convert(session: Session, money: Decimal, from_: str | None, to: str | None)
     """
     if not money or from_ == to or to is None:
         return Conversion(money, to or from_)
-    rates: list[Currency] = []
+    rates: list[Rate] = []
     for code in (from_, to):
         currency = session.get(Currency, code) if code else None
         if currency is None:
             raise InvalidInput({"currency": [("unknown_code", {"code": code})]})
-        rates.append(currency)
-    rate = rates[0].usd_rate / rates[1].usd_rate
+        rates.append(Rate(currency.usd_rate, currency.rate_date, currency.rate_source))
+    return convert_at(money, rates[0], rates[1], from_, to)
+
+
+def convert_at(
+    money: Decimal, from_rate: Rate, to_rate: Rate, from_: str | None, to: str
+) -> Conversion:
+    """``money`` in another currency at given rates, as :func:`convert` does at the stored ones."""
+    if not money or from_ == to:
+        return Conversion(money, to)
+    rates = (from_rate, to_rate)
+    rate = from_rate.usd_rate / to_rate.usd_rate
     return Conversion(
         (money * Decimal(str(rate))).quantize(CENT, ROUND_HALF_EVEN),
         to,
         rate,
-        min((c.rate_date for c in rates if c.rate_date), default=None),
-        "; ".join(dict.fromkeys(c.rate_source for c in rates if c.rate_source)),
+        min((r.rate_date for r in rates if r.rate_date), default=None),
+        "; ".join(dict.fromkeys(r.rate_source for r in rates if r.rate_source)),
     )
 
 

@@ -27,6 +27,7 @@ from broker.clearing import (
     proposals_of,
     remove_rule,
     replay,
+    seals_grant,
     send_round,
     set_rule,
     settings_of,
@@ -42,6 +43,7 @@ from broker.clearing_report import (
     needs_left_out,
     needs_served,
     rows_of,
+    scarce_money,
     scarce_offers,
 )
 from broker.interests import find_match
@@ -74,6 +76,7 @@ def names() -> dict[str, Any]:
         "FLOOR_NAMES": FLOOR_NAMES,
         "REASONS": REASONS,
         "KINDS": [(code, _label(code)) for code in exchange().reference.kinds()],
+        "seals_grant": seals_grant,
         "group_name": lambda group: group_name(group, exchange().reference, language()),
     }
 
@@ -173,7 +176,12 @@ def _result(version: RoundVersion) -> dict[str, Any]:
         "page": Page(rows_of(database(), version, chosen), number, len(positions)),
         "picture": draw(version, exchange().reference, language()),
         "scarce": scarce_offers(database(), version),
+        "scarce_money": scarce_money(database(), version),
         "levels": levels_of(version),
+        "money_set_aside": [
+            group_name(group, exchange().reference, language())
+            for group in version.result.get("money", {}).get("set_aside", ())
+        ],
         "set_aside": [
             group_name(group, exchange().reference, language())
             for group in version.result["set_aside"]
@@ -304,6 +312,7 @@ def _proposal(found: RoundProposal, error: InvalidInput | None = None) -> Any:
         found=found,
         side=found.side_of(person()),
         match=find_match(database(), found.need, found.offer),
+        sealed=seals_grant(found, person()),
         typed=request.form,
         problems=field_problems(error) if error else {},
     )

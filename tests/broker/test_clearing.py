@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from decimal import Decimal
 
 import pytest
 from flask_babel import force_locale
 from sqlalchemy import select
 
-from broker.agreements import propose_agreement, sign_agreement
+from broker.agreements import begin_terms, propose_agreement, sign_agreement
 from broker.clearing import (
     answer_proposal,
     change_round,
@@ -18,12 +19,14 @@ from broker.clearing import (
     open_round,
     remove_rule,
     replay,
+    seals_grant,
     send_round,
     set_rule,
     waiting_proposals,
 )
 from broker.messages import sentence
 from broker.pools import answer_pool, ask_pool, think_of_pools, waiting_pools
+from broker.schemas import LARGEST_AMOUNT
 from models import (
     AuditEvent,
     Conflict,
@@ -456,6 +459,217 @@ def test_every_step_of_a_round_leaves_its_event(session, office, sent):
         "round.opened", "round.cleared", "round.sent", "round.closed",
         "proposal.accepted", "match.joined",
     }  # fmt: skip
+
+
+def grants(version):
+    """(Need, offer) → amount in the offer's currency, and in the need's, by reference."""
+    needs, offers = version.given["needs"], version.given["offers"]
+    return {
+        (needs[n]["reference"], offers[o]["reference"]): (
+            f"{row[1]} {row[2]}",
+            f"{row[3]} {row[4]}",
+        )
+        for n, o, *row in version.result["money"]["grants"]
+    }
+
+
+@pytest.fixture
+def purse(session):
+    """A budget in euros that two countries want more of than it has."""
+    needs = [
+        post_need(session, code, support=[FINANCE], money_most=most, currency=currency, **more)
+        for code, most, currency, more in (
+            ("gov-pe", 60_000, "EUR", {"money_least": 30_000}),
+            ("gov-bo", 50_000, "USD", {}),
+        )
+    ]
+    offer = post_offer(
+        session, "caf", support=[FINANCE], money=80_000, currency="EUR", grant_least=5_000
+    )
+    return needs, offer
+
+
+def test_money_is_divided_in_useful_grants_within_the_budget(session, exchange, start, run, purse):
+    (peru, bolivia), offer = purse
+    version = run(start())
+    got = grants(version)
+    assert set(got) == {(need.reference, offer.reference) for need in (peru, bolivia)}
+    amounts = [Decimal(given.split()[0]) for given, _counted in got.values()]
+    assert Decimal(79_990) <= sum(amounts) <= Decimal(80_000)
+    assert min(amounts) >= 5_000
+    assert got[peru.reference, offer.reference][0].endswith("EUR")
+    # What Peru asks for is in euros too; for Bolivia it is converted, at a rate that is stated.
+    given, counted = got[bolivia.reference, offer.reference]
+    rates = {c: exchange.reference.currencies[c].usd_rate for c in ("EUR", "USD")}
+    expected = Decimal(given.split()[0]) * Decimal(str(rates["EUR"] / rates["USD"]))
+    assert abs(Decimal(counted.split()[0]) - expected) <= Decimal("0.01")
+    assert counted.endswith("USD")
+    row = next(r for r in version.result["money"]["grants"] if r[6] == "USD")
+    assert row[7] == rates["EUR"] / rates["USD"]
+    assert row[8]
+    assert row[9]
+    # One thousand more would go to somebody: the budget has a price, and the needs are served.
+    ((_offer, price),) = version.result["money"]["prices"]
+    assert 0 < price <= 100
+    assert version.result["left_out"] == []
+    assert replay(version)
+
+
+def test_need_that_gets_all_is_granted_exactly_what_it_asks_for(session, start, run):
+    need = post_need(session, support=[FINANCE], money_most=Decimal("12345.67"), currency="EUR")
+    offer = post_offer(session, "caf", support=[FINANCE], money=80_000, currency="EUR")
+    version = run(start(policy="total"))
+    assert grants(version) == {(need.reference, offer.reference): ("12345.67 EUR", "12345.67 EUR")}
+    assert version.result["money"]["prices"] == []
+
+
+def test_money_under_total_and_fair_stands_side_by_side(start, run, purse):
+    rows = {row["policy"]: row for row in run(start()).result["money"]["policies"]}
+    assert rows["total"]["given_up"] == 0
+    assert rows["fair"]["worst"] >= rows["total"]["worst"] - 1e-6
+    assert rows["fair"]["given_up"] >= 0
+
+
+def test_grant_that_would_be_too_small_is_not_made(session, start, run):
+    need = post_need(
+        session, support=[FINANCE], money_least=9_000, money_most=10_000, currency="USD"
+    )
+    post_offer(session, "caf", support=[FINANCE], money=8_000, currency="USD")
+    version = run(start())
+    assert version.result["money"]["grants"] == []
+    assert version.result["money"]["open"] == [[0, 10_000, 0]]
+    assert [row[0] for row in version.result["left_out"]] == [0]
+    assert need.money_covered == 0
+
+
+def test_need_that_states_no_amount_is_proposed_a_grant_without_one(session, start, run):
+    need = post_need(session, support=[FINANCE])
+    offer = post_offer(session, "caf", support=[FINANCE], money=8_000, currency="USD")
+    version = run(start())
+    assert who_gets(version) == {(need.reference, offer.reference): 1}
+    assert "money" not in version.result
+
+
+def test_offer_without_a_budget_pays_in_the_currency_of_the_need(session, start, run):
+    need = post_need(session, support=[FINANCE], money_most=7_000, currency="PEN")
+    offer = post_offer(session, "caf", support=[FINANCE])
+    assert grants(run(start())) == {
+        (need.reference, offer.reference): ("7000.00 PEN", "7000.00 PEN")
+    }
+
+
+def test_largest_amounts_that_a_form_takes_are_cleared_to_the_cent(session, start, run):
+    for code in ("gov-pe", "gov-bo"):
+        post_need(session, code, support=[FINANCE], money_most=LARGEST_AMOUNT, currency="USD")
+    offer = post_offer(session, "caf", support=[FINANCE], money=LARGEST_AMOUNT, currency="USD")
+    version = run(start())
+    given = [Decimal(amount.split()[0]) for amount, _counted in grants(version).values()]
+    assert sum(given) <= LARGEST_AMOUNT
+    assert sum(given) >= LARGEST_AMOUNT - 2
+    assert offer.money_committed == 0
+    assert replay(version)
+
+
+def test_triangle_with_money_is_a_region_s_trainer_and_a_donor_who_pays(session, start, run):
+    need = post_need(
+        session, support=[TRAINING, FINANCE], places_wanted=3, money_most=900, currency="USD"
+    )
+    train = post_offer(session, "gov-cl", places=3, places_per_beneficiary=3)
+    pay = post_offer(session, "caf", support=[FINANCE], money=900, currency="USD")
+    version = run(start())
+    assert who_gets(version) == {(need.reference, train.reference): 3}
+    assert grants(version)[need.reference, pay.reference][0] == "900.00 USD"
+    offers = [offer["reference"] for offer in version.given["offers"]]
+    assert version.result["triangles"] == [
+        [0, offers.index(train.reference), offers.index(pay.reference)]
+    ]
+
+
+def test_required_pair_of_money_gets_its_grant(exchange, session, office, start, run, purse):
+    _needs, offer = purse
+    small = post_need(session, "gov-ec", support=[FINANCE], money_most=6_000, currency="EUR",
+                      themes=["chemicals_mercury"])  # fmt: skip
+    found = start(policy="total")
+    data = {"kind": "forced", "need": small.reference, "offer": offer.reference, "reason": "x"}
+    set_rule(session, office, found, data, exchange.reference)
+    got = grants(run(found))
+    assert Decimal(got[small.reference, offer.reference][0].split()[0]) >= 5_000
+
+
+def test_money_is_proposed_accepted_kept_on_clearing_again_and_drafted_as_terms(
+    exchange, session, office, start, run, purse
+):
+    (peru, bolivia), offer = purse
+    found = start()
+    run(found)
+    send_round(session, office, found)
+    session.refresh(found)
+    kept, lost = proposal_for(found, peru), proposal_for(found, bolivia)
+    assert kept.places == 0
+    assert kept.currency == "EUR"
+    assert (lost.need_currency, lost.rate is not None) == ("USD", True)
+    focal = make_person(session, Role.FOCAL_POINT, "gov-pe")
+    bank = make_person(session, Role.PROVIDER, "caf")
+    for person in (focal, bank):
+        answer_proposal(session, person, kept, accept=True)
+    rival = make_person(session, Role.FOCAL_POINT, "gov-bo")
+    answer_proposal(session, rival, lost, accept=False, reason="other")
+    chile = post_need(session, "gov-cl", support=[FINANCE], money_most=90_000, currency="EUR")
+    version = run(found)
+    got = grants(version)
+    assert got[peru.reference, offer.reference][0] == f"{kept.money} EUR"
+    assert (bolivia.reference, offer.reference) not in got
+    left = 80_000 - kept.money
+    assert left - 2 <= Decimal(got[chile.reference, offer.reference][0].split()[0]) <= left
+    match = session.scalars(select(Match)).one()
+    draft = begin_terms(
+        session, bank, match, exchange.reference, language="en", today=exchange.today()
+    )
+    assert (Decimal(draft["money"]), draft["currency"]) == (kept.money, "EUR")
+    # The budget shrinks below what was promised: the round says so, and which pair it is.
+    offer.money = kept.money - 1
+    session.flush()
+    with pytest.raises(Conflict, match="clearing_fixed_above_limit") as raised:
+        run(found)
+    assert raised.value.params["pairs"] == [f"{peru.reference} ← {offer.reference}"]
+
+
+def test_sealed_amounts_are_told_to_nobody_else(session, office, start, run):
+    need = post_need(
+        session, support=[FINANCE], money_most=7_000, currency="USD", money_sealed=True
+    )
+    post_offer(session, "caf", support=[FINANCE], money=9_000, currency="USD")
+    found = start()
+    version = run(found)
+    assert [row["granted"] for row in version.result["money"]["policies"]] == [0, 0]
+    send_round(session, office, found)
+    session.refresh(found)
+    focal = make_person(session, Role.FOCAL_POINT)
+    told = [not seals_grant(found.proposals[0], who) for who in (focal, office)]
+    assert told == [True, False]
+    assert need.money_sealed
+
+
+def test_offer_for_groups_serves_a_need_that_is_large_enough_alone(session, start, run):
+    small = post_need(session, "gov-pe", places_wanted=9)
+    unstated = post_need(session, "gov-bo")
+    large = post_need(session, "gov-ec", places_wanted=12)
+    offer = post_offer(session, places=30, places_least=10)
+    version = run(start())
+    assert who_gets(version) == {(large.reference, offer.reference): 12}
+    reasons = {
+        version.given["needs"][n]["reference"]: why for n, why, _o in version.result["left_out"]
+    }
+    assert reasons == {small.reference: "no_match", unstated.reference: "too_small"}
+
+
+def test_group_that_places_no_longer_suffice_for_is_not_served_in_part(session, start, run):
+    needs = [post_need(session, c, places_wanted=12) for c in ("gov-pe", "gov-bo")]
+    offer = post_offer(session, places=20, places_least=10)
+    got = who_gets(run(start(policy="total")))
+    assert list(got.values()) == [12]
+    assert {o for _n, o in got} == {offer.reference}
+    assert {n for n, _o in got} < {need.reference for need in needs}
 
 
 @pytest.fixture
