@@ -100,14 +100,14 @@ class TestNotices:
         self, exchange, author, sign_in, count_queries
     ):
         reader = sign_in(author)
-        reader.get("/notices")
         counted = []
-        for count in (1, 1000):
+        for count in (1, 1, 1000):
             tell(exchange, author, count)
             with count_queries() as statements:
                 page = reader.get("/notices?topic=post").text
             counted.append(len(statements))
-        assert counted[0] == counted[1]
+        # The first page reads the reference data, once for the process.
+        assert counted[1] == counted[2]
         assert "Page 1 of 51" in page
 
     def test_an_empty_list_says_what_will_stand_there(self, author, sign_in):
@@ -371,9 +371,11 @@ def test_publishing_by_the_page_tells_author_and_searchers(exchange, author, sig
             "frequency": "at_once",
         },
     )
-    form = form_to(
-        office.get("/secretariat/queue").text, f"/secretariat/queue/needs/{need.id}/publish"
-    )
+    (form,) = [
+        form
+        for form in forms_of(office.get("/secretariat/queue").text)
+        if form.action.endswith(f"/needs/{need.id}/publish")
+    ]
     assert office.post(form.action, data=form.fields).status_code == 302
     assert [n.kind for n in notices(exchange, author)] == ["post.published"]
     (alert,) = notices(exchange, looking)
