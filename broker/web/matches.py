@@ -9,6 +9,8 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from broker.directory_schemas import KIND_NAMES
+from broker.directory_search import exists_instead
 from broker.explanations import (
     BAND_NAMES,
     COMPONENT_NAMES,
@@ -56,7 +58,13 @@ def of_offer(offer_id: int) -> Any:
 
 def _ranked(post: Need | Offer) -> str:
     found: Matches = matches_of(exchange(), database(), post, person(), on=today())
-    return render_template("matches/ranked.html", post=post, found=found)
+    return render_template(
+        "matches/ranked.html",
+        post=post,
+        found=found,
+        existing=exists_instead(exchange(), database(), post, found, on=today()),
+        KIND_NAMES=KIND_NAMES,
+    )
 
 
 @pages.get("/needs/<int:need_id>/excluded")
