@@ -475,9 +475,11 @@ def report(
     asked = {PARAMETERS[name]: value for name, value in filters.items() if value}
     with exchange.reading() as session:
         scope = read_scope(session, asked, exchange.reference, today=exchange.today())
-        made = match_report(session, exchange.reference, scope=scope, language=language)
-    _media, write = FILES["txt" if form == "text" else form]
-    content = write(made, exchange.reference)
+        file = FILES["txt" if form == "text" else form]
+        made = match_report(
+            session, exchange.reference, scope=scope, language=language, listed=file.listed
+        )
+        content = file.write(made, exchange.reference)
     if output is not None:
         output.write_bytes(content if isinstance(content, bytes) else content.encode())
         click.echo(f"Written to {output}.")

@@ -24,6 +24,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from broker.messages import STATES
 from broker.reference import Reference
+from broker.report_pdf import LISTED, as_pdf
 from broker.report_sections import (
     KIND_NAMES,
     NOT_STATED,
@@ -164,8 +165,9 @@ def _text_table(table: Table, language: str) -> Iterator[str]:
             yield from wrap(
                 "  ".join(text for text in line if text), WIDTH, subsequent_indent="    "
             )
-    if len(table.rows) > SHOWN:
-        yield _("… and %(count)s more", count=len(table.rows) - SHOWN)
+    all_rows = table.more.value if table.more and table.more.value else len(table.rows)
+    if all_rows > SHOWN:
+        yield _("… and %(count)s more", count=words_of(Figure(all_rows - SHOWN), language))
     if table.note:
         yield table.note
 
@@ -539,10 +541,26 @@ def _set_widths(sheet: Worksheet, widths: Sequence[int]) -> None:
         sheet.column_dimensions[get_column_letter(place)].width = min(max(width, 8) + 2, WIDEST)
 
 
-FILES: dict[str, tuple[str, Callable[[MatchReport, Reference], str | bytes]]] = {
-    "csv": ("text/csv; charset=utf-8", as_csv),
-    "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", as_xlsx),
-    "json": ("application/json", as_json),
-    "txt": ("text/plain; charset=utf-8", as_text),
+@dataclass(frozen=True)
+class FileForm:
+    """A form in which a report is handed out.
+
+    Attributes
+    ----------
+    listed : int or None
+        Rows of each list that it holds; all if None.
+    """
+
+    media: str
+    write: Callable[[MatchReport, Reference], str | bytes]
+    listed: int | None = None
+
+
+FILES = {
+    "csv": FileForm("text/csv; charset=utf-8", as_csv),
+    "xlsx": FileForm("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", as_xlsx),
+    "json": FileForm("application/json", as_json),
+    "txt": FileForm("text/plain; charset=utf-8", as_text, SHOWN),
+    "pdf": FileForm("application/pdf", as_pdf, LISTED),
 }
-"""Ending of the report's file → its media type, and what writes it."""
+"""Ending of the report's file → its form."""

@@ -274,6 +274,8 @@ def _figure(figure: Figure, language: str) -> str:
     value = figure.value
     if value is None:
         return "–"
+    if figure.form == "change" and not value:
+        return "0"
     if figure.form == "percent":
         return format_percent(value, format="#,##0.0 %", locale=language)
     if figure.form == "points":
@@ -563,6 +565,7 @@ class _Layout:
             Column("title", _("Title")),
             Column("place", _("Place")),
             Column("nearest", _("Nearest offer")),
+            Column("nearest_title", _("Title of the nearest offer")),
             Column("missing", _("What was missing")),
         )
         rows = tuple(
@@ -573,7 +576,8 @@ class _Layout:
                     self.post(line.need),
                     line.need.title,
                     line.need.place,
-                    Ref("offer", line.offer_id, line.offer) if line.offer_id else None,
+                    Ref("offer", line.offer_id, line.offer) if line.offer_id else "",
+                    line.offer_title,
                     " ".join(line.missing),
                 ),
             )

@@ -162,14 +162,14 @@ def _kept(run: int | None) -> dict[str, Any]:
     return {**{name: value for name, value in request.args.items() if value}, "run": run}
 
 
-@pages.get("/secretariat/report.<any(csv, xlsx, json, txt):ending>")
+@pages.get("/secretariat/report.<any(csv, xlsx, json, txt, pdf):ending>")
 @allow(MODERATORS)
 def file(ending: str) -> Response:
     """The match report as a file, with the rows of every list."""
-    media, write = FILES[ending]
-    report = make_report()
-    response = make_response(write(report, exchange().reference))
-    response.headers["Content-Type"] = media
+    form = FILES[ending]
+    report = make_report(form.listed)
+    response = make_response(form.write(report, exchange().reference))
+    response.headers["Content-Type"] = form.media
     name = f"match-report-{report.scope.last_day.isoformat()}.{ending}"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
