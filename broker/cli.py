@@ -788,6 +788,42 @@ def evaluate(folder: Path, as_object: bool) -> None:
 
 
 @main.group()
+def mail() -> None:
+    """Look after e-mail."""
+
+
+@mail.command("send")
+@_told
+def send_mail() -> None:
+    """Deliver the letters that are due; exit code 1 if the mail server takes none."""
+    from broker.letters import send_letters
+
+    done = send_letters(_up_to_date())
+    click.echo(f"{done.sent} sent, {done.put_off} put off, {done.given_up} given up.")
+    if done.problem:
+        click.echo(done.problem, err=True)
+        sys.exit(FAILED)
+
+
+@mail.command("test")
+@click.argument("address")
+@_told
+def test_mail(address: str) -> None:
+    """Send ADDRESS a short letter, to see whether the settings of e-mail are right."""
+    from broker.letters import write_trial
+    from broker.mail import NotDelivered, carrier
+
+    settings = _exchange().settings
+    try:
+        with carrier(settings) as carrying:
+            carrying.carry(write_trial(settings, address))
+    except NotDelivered as error:
+        click.echo(error.problem, err=True)
+        sys.exit(FAILED)
+    click.echo(f"Sent to {address}." if settings.mail_server else "Written to the folder.")
+
+
+@main.group()
 def users() -> None:
     """Look after the accounts."""
 

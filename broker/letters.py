@@ -17,6 +17,7 @@ from flask_babel import get_translations, ngettext
 from flask_babel import gettext as _
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 from jinja2 import Environment, FileSystemLoader
+from markupsafe import escape
 from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
@@ -235,7 +236,7 @@ def write_letter(
     with speaking(user.language):
         shown = [notice for notice in notices[:MOST_SHOWN] if notice.kind in KINDS]
         sections = _sections(settings, reference, shown, user.language)
-        parts = {
+        parts: dict[str, Any] = {
             "site": settings.site,
             "sections": sections,
             "more": len(notices) - len(shown),
@@ -260,6 +261,28 @@ def write_letter(
             language=user.language,
             unsubscribe=parts["unsubscribe"],
         )
+
+
+def write_trial(settings: Settings, address: str) -> EmailMessage:
+    """A letter that says nothing but that e-mail works; for the command line.
+
+    Raises
+    ------
+    NotDelivered
+        If the address is none.
+    """
+    now = utc_now()
+    text = _("E-mail of this exchange works: %(address)s", address=settings.site)
+    return write_message(
+        settings,
+        to=("", address),
+        subject=_("A trial letter"),
+        text=f"{text}\n",
+        html=f"<!doctype html><p>{escape(text)}</p>",
+        number=f"trial-{now:%Y%m%d%H%M%S}",
+        written=now,
+        language="",
+    )
 
 
 def _sections(

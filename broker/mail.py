@@ -16,7 +16,7 @@ from email.message import EmailMessage
 from email.parser import BytesHeaderParser, BytesParser
 from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from broker.settings import Settings
@@ -101,7 +101,8 @@ def write_message(
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(text, cte="quoted-printable")
     message.add_alternative(html, subtype="html", cte="quoted-printable")
-    message["Content-Language"] = language
+    if language:
+        message["Content-Language"] = language
     return message
 
 
@@ -261,7 +262,7 @@ class Folder:
             ``no_such_message``.
         """
         with self._file(name).open("rb") as file:
-            return cast("EmailMessage", BytesParser(policy=policy.default).parse(file))
+            return BytesParser(policy=policy.default).parse(file)
 
     def _file(self, name: str) -> Path:
         path = self.path / name

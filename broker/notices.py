@@ -455,7 +455,7 @@ def _told_already(
                 Notice.once.in_(names[start : start + MOST_NAMED])
             )
         )
-        told |= {(user_id, once) for user_id, once in rows if user_id in people}
+        told |= {(user_id, once) for user_id, once in rows if once and user_id in people}
     return told
 
 

@@ -6,7 +6,7 @@ agreement's terms or signature, and a post to be reviewed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -114,7 +114,7 @@ class Matter:
 # --- Finding ---------------------------------------------------------------------------------
 
 
-def _interests(subregion: str | None) -> Select[Any]:
+def _interests(subregion: str | None) -> Select[str, int, datetime]:
     return (
         select(
             literal("interest").label("kind"),
@@ -126,27 +126,27 @@ def _interests(subregion: str | None) -> Select[Any]:
     )
 
 
-def _proposals(subregion: str | None) -> Select[Any]:
+def _proposals(subregion: str | None) -> Select[str, int, datetime]:
     return select(literal("proposal"), RoundProposal.id, RoundProposal.created_at).where(
         RoundProposal.status == ProposalStatus.WAITING,
         *in_subregion(RoundProposal.need_id, subregion),
     )
 
 
-def _pools(subregion: str | None) -> Select[Any]:
+def _pools(subregion: str | None) -> Select[str, int, datetime]:
     own = [] if subregion is None else [NeedPool.subregion == subregion]
     return select(literal("pool"), NeedPool.id, NeedPool.created_at).where(
         NeedPool.status == PoolStatus.ASKED, *own
     )
 
 
-def _agreements(subregion: str | None) -> Select[Any]:
+def _agreements(subregion: str | None) -> Select[str, int, datetime]:
     return select(literal("agreement"), Agreement.id, Agreement.updated_at).where(
         Agreement.status.in_(OPEN_TERMS), *in_subregion(Agreement.need_id, subregion)
     )
 
 
-def _posts(subregion: str | None) -> Select[Any]:
+def _posts(subregion: str | None) -> Select[str, int, datetime | None]:
     own = [] if subregion is None else [Post.id.in_(_concerning(subregion))]
     return select(literal("post"), Post.id, Post.submitted_at).where(
         Post.status == PostStatus.SUBMITTED, Post.submitted_at.is_not(None), *own
@@ -174,7 +174,7 @@ def _concerning(subregion: str) -> Any:
     return needs.union_all(offers)
 
 
-SOURCES = {
+SOURCES: dict[str, Callable[[str | None], Select[Any, Any, Any]]] = {
     "interest": _interests,
     "proposal": _proposals,
     "pool": _pools,

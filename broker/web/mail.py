@@ -46,10 +46,12 @@ def outbox() -> str:
     """What waits to go out, and what was written to the folder."""
     folder, session = _folder(), database()
     unsent = find_unsent(person())
+    names: Any = folder.names() if folder else []
+    headings: Any = folder.headings if folder else list
     return render_template(
         "mail/outbox.html",
         folder=folder,
-        kept=paginate_numbers(folder.names(), folder.headings) if folder else None,
+        kept=paginate_numbers(names, headings),
         waiting=count_waiting(session),
         unsent=session.scalars(unsent.limit(PAGE_SIZE)).all(),
         unsent_total=count(session, unsent),

@@ -39,7 +39,7 @@ def posts(tmp_path):
 
 
 def test_every_command_has_help(broker):
-    for command in ([], ["db"], ["users"], ["demo"], ["match"], ["report"], ["evaluate"], ["load"]):
+    for command in ([], ["db"], ["users"], ["mail"], ["demo"], ["match"], ["report"], ["evaluate"], ["load"]):
         answer = broker(*command, "--help")
         assert answer.exit_code == 0
         assert "Usage:" in answer.output
@@ -303,3 +303,19 @@ def test_work_once_does_what_waits_and_ends(matched):
     answer = matched("work", "--once")
     assert answer.exit_code == 0, answer.output
     assert "0 jobs done." in answer.output
+
+
+def test_mail_is_sent_to_the_folder_or_says_why_not(broker, tmp_path, monkeypatch):
+    sent = broker("mail", "send")
+    assert (sent.exit_code, sent.output.strip()) == (0, "0 sent, 0 put off, 0 given up.")
+    trial = broker("mail", "test", "ana@demo.example")
+    assert trial.exit_code == 0, trial.output
+    assert len(list((tmp_path / "home" / "mail").glob("*.eml"))) == 1
+    assert broker("mail", "test", "nobody").exit_code == 1
+    monkeypatch.setenv("BROKER_MAIL_SERVER", "127.0.0.1")
+    monkeypatch.setenv("BROKER_MAIL_PORT", "1")
+    refused = broker("mail", "test", "ana@demo.example")
+    assert refused.exit_code == 1
+    assert "Refused" in refused.output
+    monkeypatch.setenv("BROKER_MAIL_SECURITY", "magic")
+    assert "BROKER_MAIL_SECURITY" in broker("mail", "test", "ana@demo.example").output
