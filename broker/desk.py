@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -9,8 +10,14 @@ from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session, selectin_polymorphic, selectinload
 
 from broker.agreements import RegisterFilter, Step, find_agreements, standing
+from broker.balances import KindCoverage, coverage_by_kind
 from broker.clearing import waiting_proposals
-from broker.interests import waiting_interests
+from broker.endorsements import waiting_endorsements
+from broker.exchange import Exchange
+from broker.interests import InterestCover, interest_cover, waiting_interests
+from broker.matches import RankedMatch, best_offers
+from broker.pairings import waiting_pairings
+from broker.partners import waiting_invitations
 from broker.pools import waiting_pools
 from broker.posts import WHOLE
 from models import (
@@ -19,14 +26,20 @@ from models import (
     MODERATORS,
     OPEN_TERMS,
     Agreement,
+    AgreementParty,
+    AgreementStatus,
     Match,
     Need,
     NeedPool,
     Offer,
     Organisation,
+    Pairing,
+    PilotInvitation,
     Post,
+    PostFacet,
     PostStatus,
     RoundProposal,
+    TaskForce,
     User,
 )
 
@@ -46,6 +59,7 @@ ORDER = (
     PostStatus.PUBLISHED,
     PostStatus.PARTLY_COMMITTED,
     PostStatus.SUBMITTED,
+    PostStatus.TO_ENDORSE,
     PostStatus.RETURNED,
     PostStatus.DRAFT,
     PostStatus.EXPIRED,
@@ -64,6 +78,12 @@ class Desk:
     ----------
     interests : list of Match
         Matches in which the other side waits for an answer, oldest first.
+    pairings : list of Pairing
+        Pairs that a person has suggested, and in which nobody has acted yet.
+    invitations : list of PilotInvitation
+        Invitations to a pilot that wait for this organisation's answer.
+    endorsements : list of Need
+        Needs of colleagues that wait for this focal point's word.
     proposals : list of RoundProposal
         What clearing rounds propose, and this side has not answered.
     pools : list of NeedPool
@@ -81,6 +101,9 @@ class Desk:
     """
 
     interests: list[Match] = field(default_factory=list)
+    pairings: list[Pairing] = field(default_factory=list)
+    invitations: list[PilotInvitation] = field(default_factory=list)
+    endorsements: list[Need] = field(default_factory=list)
     proposals: list[RoundProposal] = field(default_factory=list)
     pools: list[NeedPool] = field(default_factory=list)
     agreements: list[tuple[Agreement, Step]] = field(default_factory=list)
@@ -98,6 +121,9 @@ class Desk:
             len(things)
             for things in (
                 self.interests,
+                self.pairings,
+                self.invitations,
+                self.endorsements,
                 self.proposals,
                 self.pools,
                 self.agreements,
@@ -117,6 +143,9 @@ def lay_out_desk(session: Session, by: User, *, today: date) -> Desk:
     to_finish = list(session.scalars(unfinished.limit(MOST)))
     return Desk(
         interests=waiting_interests(session, by),
+        pairings=waiting_pairings(session, by),
+        invitations=waiting_invitations(session, by),
+        endorsements=waiting_endorsements(session, by),
         proposals=waiting_proposals(session, by),
         pools=waiting_pools(session, by),
         agreements=_waiting_agreements(session, by, today),
@@ -146,7 +175,8 @@ def count_own_posts(session: Session, by: User) -> dict[PostStatus, int]:
 
 def _is_own(by: User) -> ColumnElement[bool]:
     kinds = [kind for kind in ("need", "offer") if by.may_post(kind)]
-    return and_(Post.organisation_id == by.organisation_id, Post.kind.in_(kinds))
+    own = and_(Post.organisation_id == by.organisation_id, Post.kind.in_(kinds))
+    return and_(own, Post.author_id == by.id) if by.is_delegate else own
 
 
 def _latest(session: Session, by: User) -> dict[PostStatus, list[Post]]:
@@ -185,3 +215,127 @@ def _to_review(session: Session, by: User) -> list[Post]:
         )
     )
     return [post for post in session.scalars(query) if post.can_be_moderated_by(by)]
+
+
+NEEDS_SHOWN = 4
+"""Needs with their best matches on the desk itself; all of them have a page."""
+
+BEST = 3
+"""Best offers that are shown with each need."""
+
+
+@dataclass(frozen=True)
+class NeedLine:
+    """One of one's needs: what covers it, what interest would, and its best offers."""
+
+    need: Need
+    coverage: list[KindCoverage]
+    cover: InterestCover
+    best: list[RankedMatch]
+
+
+def own_live_needs(by: User) -> Select[Post]:
+    """A query for the needs of one's own on the exchange, the latest changed first."""
+    return own_posts(by, *LIVE).where(Post.kind == "need")
+
+
+def lay_out_needs(
+    exchange: Exchange, session: Session, needs: Sequence[Need], *, on: date
+) -> list[NeedLine]:
+    """Needs with coverage and best offers; the number of queries does not grow with them."""
+    ids = [need.id for need in needs]
+    agreements = list(
+        session.scalars(
+            select(Agreement)
+            .where(Agreement.need_id.in_(ids))
+            .options(
+                selectinload(Agreement.terms),
+                selectinload(Agreement.parties),
+                selectinload(Agreement.commitments),
+                selectinload(Agreement.need).selectinload(Need.supports),
+                selectinload(Agreement.offer).selectinload(Offer.supports),
+            )
+        )
+    )
+    cover = interest_cover(session, needs, exchange.reference)
+    best = best_offers(exchange, session, needs, on=on, limit=BEST)
+    return [
+        NeedLine(
+            need,
+            coverage_by_kind(need, agreements, exchange.reference),
+            cover[need.id],
+            best[need.id],
+        )
+        for need in needs
+    ]
+
+
+@dataclass(frozen=True)
+class CountrySketch:
+    """A country in figures, for the desk of its focal point; each leads to its rows.
+
+    Attributes
+    ----------
+    posts : dict
+        Facet (``"theme"``, ``"ilac_area"``) → code → its open needs, the most first.
+    agreements : dict
+        Status → agreements in which the organisation takes part.
+    task_forces : list of TaskForce
+        Those that name the country, or an organisation of it, as a member.
+    """
+
+    posts: dict[str, dict[str, int]]
+    agreements: dict[AgreementStatus, int]
+    task_forces: list[TaskForce]
+
+
+def sketch_country(session: Session, by: User) -> CountrySketch:
+    """The picture of the person's country, in four queries."""
+    country = by.organisation.country_code
+    posts: dict[str, dict[str, int]] = {"theme": {}, "ilac_area": {}}
+    number = func.count()
+    counted = session.execute(
+        select(PostFacet.facet, PostFacet.code, number)
+        .join(Need, Need.id == PostFacet.post_id)
+        .where(
+            PostFacet.facet.in_(list(posts)),
+            Need.status.in_(LIVE),
+            Need.country_code == country,
+        )
+        .group_by(PostFacet.facet, PostFacet.code)
+        .order_by(number.desc(), PostFacet.code)
+    )
+    for facet, code, count in counted:
+        posts[facet][code] = count
+    statuses = session.execute(
+        select(Agreement.status, func.count())
+        .join(AgreementParty, AgreementParty.agreement_id == Agreement.id)
+        .where(AgreementParty.organisation_id == by.organisation_id)
+        .group_by(Agreement.status)
+    )
+    found = {AgreementStatus(row[0]): row[1] for row in statuses}
+    codes = set(
+        session.scalars(select(Organisation.code).where(Organisation.country_code == country))
+    )
+    forces = session.scalars(select(TaskForce).options(selectinload(TaskForce.organisation)))
+    return CountrySketch(
+        posts=posts,
+        agreements={status: found[status] for status in AgreementStatus if status in found},
+        task_forces=[force for force in forces if _belongs(force, country, codes)],
+    )
+
+
+def _belongs(force: TaskForce, country: str | None, codes: set[str]) -> bool:
+    members = {code for group in force.members.values() for code in group}
+    members |= {m.get("country") or m.get("organisation") for m in force.region_members}
+    return country in members or bool(codes & members)
+
+
+OFFERED = LIVE | {PostStatus.EXHAUSTED, PostStatus.EXPIRED}
+"""Statuses of the offers that a portfolio shows."""
+
+
+def own_offers(by: User) -> Select[Post]:
+    """A query for the organisation's offers that are or were on the exchange; open ones first."""
+    query = own_posts(by, *OFFERED).where(Post.kind == "offer").order_by(None)
+    return query.order_by(Post.status.not_in(LIVE), Post.updated_at.desc(), Post.id.desc())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -13,8 +14,9 @@ from broker.engine import Engine, Standing, pairs_of
 from broker.exchange import Exchange
 from broker.explanations import MONEY_FIELDS, SEALED_WORD, reason_of
 from broker.interests import find_match, matches_with_life
-from broker.posts import CLASSES, PREVIEWED, WHOLE, seals_money
-from matching import Book, Ranking, UnknownPost
+from broker.pairings import find_pairing, pairings_of
+from broker.posts import CLASSES, PREVIEWED, WHOLE, PostFilter, find_posts, seals_money
+from matching import Book, Ranked, UnknownPost
 from matching.eligibility import RULES
 from matching.explain import Change, Contribution, Evidence, Explanation, TextEvidence, WhyNot
 from matching.text import nearest_sentences, shared_words
@@ -27,6 +29,7 @@ from models import (
     Need,
     NotAllowed,
     Offer,
+    Pairing,
     User,
     side_between,
 )
@@ -64,6 +67,8 @@ class Matches:
         Rule → how many offers it rules out (needs only), in the order of the rules.
     begun : list of Match
         Pairs in which somebody has acted, whatever their rank.
+    pairings : list of Pairing
+        Pairs that people have suggested, with their reasons.
     """
 
     rows: list[RankedMatch]
@@ -72,6 +77,7 @@ class Matches:
     excluded: dict[str, int]
     begun: list[Match]
     standing: Standing
+    pairings: list[Pairing] = field(default_factory=list)
 
 
 def _require_reader(post: Need | Offer, by: User) -> None:
@@ -114,6 +120,7 @@ def matches_of(
         excluded=excluded,
         begun=[m for m in lives.values() if m.status != MatchStatus.SUGGESTED],
         standing=engine.standing,
+        pairings=pairings_of(session, post),
     )
 
 
@@ -122,7 +129,85 @@ def _draft_among(*posts: Need | Offer) -> Need | Offer | None:
     return next((post for post in posts if post.status in PREVIEWED), None)
 
 
-def _with_posts(session: Session, book: Book, ranking: Ranking, on: date) -> list[RankedMatch]:
+def best_offers(
+    exchange: Exchange, session: Session, needs: Sequence[Need], *, on: date, limit: int
+) -> dict[int, list[RankedMatch]]:
+    """Need id → its best few offers with their reasons; the number of queries does not grow."""
+    with exchange.engine.open(session) as book:
+        ranked = [
+            found
+            for need in needs
+            if need.is_live
+            for found in book.rank_offers(need.id, limit, on=on)
+        ]
+        rows = _with_posts(session, book, ranked, on)
+    best: dict[int, list[RankedMatch]] = {need.id: [] for need in needs}
+    for row in rows:
+        best[row.need.id].append(row)
+    return best
+
+
+LOOKED_AT = 200
+"""Needs of each offer that a list across all offers looks at, the best ones."""
+
+
+@dataclass(frozen=True)
+class NeedFilter:
+    """What a list of ranked needs is narrowed to; every field is a parameter of its address."""
+
+    themes: tuple[str, ...] = ()
+    subregions: tuple[str, ...] = ()
+    support_kinds: tuple[str, ...] = ()
+    bands: tuple[str, ...] = ()
+
+
+def rank_across(
+    exchange: Exchange, session: Session, offers: Sequence[Offer], filters: NeedFilter, *, on: date
+) -> list[Ranked]:
+    """The needs that any of the offers can serve, each once with its best offer; best first.
+
+    Of equal scores the need that stands first in its offer's own list comes first.
+    """
+    chosen = PostFilter(
+        "need",
+        themes=filters.themes,
+        subregions=filters.subregions,
+        support_kinds=filters.support_kinds,
+        open_only=True,
+    )
+    narrowed = filters.themes or filters.subregions or filters.support_kinds
+    within = {post.id for post in session.scalars(find_posts(chosen))} if narrowed else None
+    best: dict[int, Ranked] = {}
+    with exchange.engine.open(session) as book:
+        for offer in offers:
+            for found in book.rank_needs(offer.id, LOOKED_AT, on=on) if offer.is_live else ():
+                known = best.get(found.need_id)
+                if known is None or found.micro_points > known.micro_points:
+                    best[found.need_id] = found
+    kept = [
+        found
+        for found in best.values()
+        if (within is None or found.need_id in within)
+        and (not filters.bands or found.band in filters.bands)
+    ]
+    kept.sort(key=lambda found: (-found.micro_points, found.place, found.need_id))
+    return [replace(found, place=place) for place, found in enumerate(kept, start=1)]
+
+
+def with_reasons(
+    exchange: Exchange, session: Session, ranked: Sequence[Ranked], *, on: date
+) -> list[RankedMatch]:
+    """The posts and reasons of some ranked pairs, in their order."""
+    with exchange.engine.open(session) as book:
+        rows = _with_posts(session, book, ranked, on)
+    lives = matches_with_life(session, [row.need for row in rows])
+    return [replace(row, life=lives.get((row.need.id, row.offer.id))) for row in rows]
+
+
+def _with_posts(
+    session: Session, book: Book, ranking: Iterable[Ranked], on: date
+) -> list[RankedMatch]:
+    ranking = list(ranking)
     posts = pairs_of(session, [(m.need_id, m.offer_id) for m in ranking])
     rows = []
     for found in ranking:
@@ -173,6 +258,8 @@ class PairView:
         The rules that fail, the score and rank the pair would have.
     changes : tuple of Change
         Single edits that would raise the score most.
+    pairing : Pairing or None
+        What a person, not the engine, has said of the pair.
     """
 
     need: Need
@@ -183,6 +270,7 @@ class PairView:
     life: Match | None
     side: str | None
     standing: Standing
+    pairing: Pairing | None = None
 
     @property
     def is_match(self) -> bool:
@@ -208,11 +296,12 @@ def examine(
     side = side_between(need, offer, by)
     if side is None and not (need.is_own_of(by) or by.moderates(need.subregions())):
         raise NotAllowed("match_side")
+    pairing = find_pairing(session, need, offer)
     try:
         found = take_apart(exchange, session, need, offer, on=on)
     except UnknownPost:
         standing = exchange.engine.standing
-        return PairView(need, offer, None, None, (), life, side, standing)
+        return PairView(need, offer, None, None, (), life, side, standing, pairing)
     return PairView(
         need,
         offer,
@@ -222,6 +311,7 @@ def examine(
         life,
         side,
         found.standing,
+        pairing,
     )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, selectinload
 from broker.audit import record
 from broker.conflicts import require_no_conflict
 from broker.exchange import Exchange
+from broker.posts import find_live_post
 from broker.schemas import Strict, Text, load
 from models import (
     LIVE,
@@ -57,8 +58,8 @@ def suggest_pairing(
     if by.role not in PAIRERS:
         raise NotAllowed("suggest_pairing")
     values = load(PairingSchema, data, exchange.reference)
-    need = _live(session, Need, values["need"], "need")
-    offer = _live(session, Offer, values["offer"], "offer")
+    need = _live(session, values["need"], "need")
+    offer = _live(session, values["offer"], "offer")
     require_no_conflict(session, by, need, offer, own=True)
     with exchange.engine.open(session) as book:
         explanation = book.explain(need.id, offer.id, on=on)
@@ -85,10 +86,8 @@ def suggest_pairing(
     return pairing
 
 
-def _live(session: Session, model: type[Any], reference: str, field: str) -> Any:
-    post = session.scalar(
-        select(model).where(model.reference == reference.strip().lower(), model.status.in_(LIVE))
-    )
+def _live(session: Session, reference: str, field: str) -> Any:
+    post = find_live_post(session, field, reference)
     if post is None:
         raise InvalidInput({field: [("no_live_post", {"reference": reference})]})
     return post

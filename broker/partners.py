@@ -67,6 +67,7 @@ class Row:
     id: int | str
     title: str = ""
     detail: str = ""
+    role: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -225,11 +226,11 @@ def _add_memberships(
             roles[code] = member.get("role") or {}
     by_code = {o.code: o for o in organisations.values()}
     for code in roles:
-        member = by_code.get(code)
-        country = member.country_code if member else code
+        named = by_code.get(code)
+        country = named.country_code if named else code
         fact = Fact("membership", f"member-{code}", frozenset(themes))
-        row = Row("member", code, title=code)
-        facts.add(fact, row, country, member.id if member else None)
+        row = Row("member", code, role=roles[code])
+        facts.add(fact, row, country, named.id if named else None)
 
 
 def _add_posts(session: Session, facts: _Facts, near: Iterable[str]) -> None:
@@ -469,11 +470,11 @@ def invite_partner(
 def _pilot_offer(session: Session, force: TaskForce, reference: str) -> Offer | None:
     if not reference:
         return None
-    offer = session.scalar(
+    offer: Offer | None = session.scalar(
         select(Offer).where(
             Offer.reference == reference.strip().lower(),
             Offer.organisation_id == force.organisation_id,
-            Offer.pilot_hosted,
+            Offer.pilot_hosted.is_(True),
             Offer.status.in_(LIVE),
         )
     )

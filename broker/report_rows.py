@@ -627,7 +627,7 @@ def states_money(kind: str) -> tuple[ColumnElement[bool], ...]:
     """
     if kind == "need":
         return (~Need.money_sealed, ASKED.is_not(None), Need.currency.is_not(None))
-    return (Offer.money.is_not(None), Offer.currency.is_not(None))
+    return (~Offer.money_sealed, Offer.money.is_not(None), Offer.currency.is_not(None))
 
 
 def choose_run(session: Session, scope: ReportScope) -> MatchRun | None:

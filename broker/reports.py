@@ -713,9 +713,9 @@ class _Lines:
 
     @staticmethod
     def _money(post: Post) -> Decimal | None:
+        if getattr(post, "money_sealed", False):
+            return None
         if isinstance(post, Need):
-            if post.money_sealed:
-                return None
             return post.money_most if post.money_most is not None else post.money_least
         return post.money if isinstance(post, Offer) else None
 

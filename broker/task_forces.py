@@ -44,6 +44,9 @@ PILOT_MODALITY = "pilot_project"
 """The modality of support that is a pilot."""
 
 
+NO_DATE = _l("Write a year, a month (2027-03) or a day (2027-03-31).")
+
+
 class ActivitySchema(Strict):
     """Something that the task force does, in one language or several."""
 
@@ -58,7 +61,7 @@ class MeetingSchema(Strict):
         required=True,
         validate=validate.Regexp(
             r"^(19|20)\d\d(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?$",
-            error=_l("Write a year, a month (2027-03) or a day (2027-03-31)."),
+            error=NO_DATE,
         ),
     )
     place = Text(120, load_default="")
@@ -72,14 +75,14 @@ class Meeting:
     """A meeting as it is kept, with its number in the list."""
 
     number: int
-    date: str
+    when: str
     place: str
     country: str | None
     note: dict[str, str]
 
     def is_past(self, today: date) -> bool:
         """Whether it lies before today; a month or a year is past once it has ended."""
-        return self.date < today.isoformat()[: len(self.date)]
+        return self.when < today.isoformat()[: len(self.when)]
 
 
 def find_task_forces(session: Session, language: str) -> list[TaskForce]:
@@ -99,6 +102,17 @@ def get_task_force(session: Session, code: str) -> TaskForce:
     if found is None:
         raise NotFound("no_such_task_force")
     return found
+
+
+def force_of(session: Session, by: User) -> TaskForce | None:
+    """The task force whose officer the person is, if she is one."""
+    if by.role != Role.TASK_FORCE:
+        return None
+    return session.scalar(
+        select(TaskForce)
+        .where(TaskForce.organisation_id == by.organisation_id)
+        .options(selectinload(TaskForce.organisation))
+    )
 
 
 def is_officer(by: User | None, force: TaskForce) -> bool:
@@ -134,7 +148,7 @@ def meetings_of(force: TaskForce) -> list[Meeting]:
         )
         for number, item in enumerate(force.meetings)
     ]
-    return sorted(found, key=lambda meeting: (meeting.date, meeting.number))
+    return sorted(found, key=lambda meeting: (meeting.when, meeting.number))
 
 
 def _require_officer(by: User, force: TaskForce) -> None:
@@ -245,8 +259,7 @@ def _meeting(data: Mapping[str, Any], reference: Reference) -> dict[str, Any]:
         try:
             date.fromisoformat(values["date"])
         except ValueError as error:
-            problem = str(MeetingSchema._declared_fields["date"].validators[0].error)
-            raise InvalidInput({"date": [problem]}) from error
+            raise InvalidInput({"date": [str(NO_DATE)]}) from error
     note = values["note"].strip()
     return {
         "date": values["date"],
@@ -286,7 +299,7 @@ def lay_out_force(session: Session, force: TaskForce, *, language: str, today: d
         select(Offer)
         .where(
             Offer.organisation_id == force.organisation_id,
-            Offer.pilot_hosted,
+            Offer.pilot_hosted.is_(True),
             Offer.status.in_(LIVE),
         )
         .order_by(Offer.published_at.desc(), Offer.id.desc())
@@ -297,7 +310,7 @@ def lay_out_force(session: Session, force: TaskForce, *, language: str, today: d
         .join(Offer, Agreement.offer_id == Offer.id)
         .where(
             Offer.organisation_id == force.organisation_id,
-            Offer.pilot_hosted,
+            Offer.pilot_hosted.is_(True),
             Agreement.status.in_(PUBLICLY_REGISTERED),
         )
         .order_by(Agreement.id.desc())

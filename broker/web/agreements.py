@@ -264,6 +264,7 @@ def _terms_form(
         offer=subject.offer,
         kinds=_support_kinds(subject.need, subject.offer, values),
         sealed=seals_money(subject.need, person()),
+        offer_sealed=seals_money(subject.offer, person()),
         values=values,
         # Whoever has been shown the newest terms answers those; else those that she was reading.
         based_on=newest.number if newest and (overtaken or not based_on) else based_on,
@@ -307,7 +308,10 @@ def sign(agreement_id: int) -> Any:
     agreement = own_agreement(agreement_id)
     if request.method == "GET":
         require_signable(database(), person(), agreement)
-        return render_template("agreements/sign.html", agreement=agreement)
+        offer_sealed = seals_money(agreement.offer, person())
+        return render_template(
+            "agreements/sign.html", agreement=agreement, offer_sealed=offer_sealed
+        )
     binding = sign_agreement(database(), person(), agreement, **sent_values(VersionSchema))
     return back_to(
         agreement,

@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 from broker.accounts import find_organisation
 from broker.advice import advise
 from broker.balances import coverage_by_kind
-from broker.desk import count_own_posts, lay_out_desk, own_posts
+from broker.desk import count_own_posts, own_posts
 from broker.directory import cited_entries
 from broker.duplicates import FACT_NAMES, LikelyDouble, doubles_of
 from broker.interests import interest_cover
@@ -47,6 +47,7 @@ from broker.posts import (
 from broker.search import load_posts, search_own_posts, search_posts
 from broker.sketch import Sketch
 from broker.web.access import EVERYBODY, POSTERS, SIGNED_IN, WRITERS, allow, person, reader
+from broker.web.desk import render_desk
 from broker.web.forms import read_form
 from broker.web.post_filters import chips, filter_groups, read_filters, sort_names
 from broker.web.post_form import (
@@ -397,11 +398,4 @@ def own() -> str:
 @allow(SIGNED_IN)
 def mine() -> str:
     """What waits for the person, and everything that her organisation has posted."""
-    desk = lay_out_desk(database(), person(), today=today())
-    waiting = ngettext("%(num)s thing waits for you", "%(num)s things wait for you", desk.waiting)
-    return render_template(
-        "posts/desk.html",
-        desk=desk,
-        waiting=waiting,
-        unsaved=unsaved_forms(database(), person()),
-    )
+    return render_desk(unsaved=unsaved_forms(database(), person()))

@@ -121,7 +121,7 @@ class TestEditing:
 
 def test_a_meeting_is_past_once_its_day_month_or_year_is_over(force):
     force.meetings = [{"date": day} for day in ("2027-03-31", "2027-03", "2027", "2026-12")]
-    past = {m.date: m.is_past(date(2027, 3, 31)) for m in meetings_of(force)}
+    past = {m.when: m.is_past(date(2027, 3, 31)) for m in meetings_of(force)}
     assert past == {"2026-12": True, "2027": False, "2027-03": False, "2027-03-31": False}
     assert all(m.is_past(date(2028, 1, 1)) for m in meetings_of(force))
 
@@ -132,8 +132,8 @@ def test_its_page_shows_pilots_and_meetings_in_time(session, exchange, officer, 
     add_meeting(session, officer, force, {**MEETING, "date": "2090"}, exchange.reference)
     laid_out = lay_out_force(session, force, language="en", today=days(0))
     assert laid_out.pilots == [pilot]
-    assert [m.date for m in laid_out.upcoming] == ["2090"]
-    assert laid_out.past[0].date > laid_out.past[-1].date
+    assert [m.when for m in laid_out.upcoming] == ["2090"]
+    assert laid_out.past[0].when > laid_out.past[-1].when
 
 
 class TestQueue:

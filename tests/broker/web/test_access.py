@@ -77,14 +77,13 @@ TABLE = {
     "posts.new": WRITERS,
     "posts.edit": WRITERS,
     "posts.submit": WRITERS,
-    "posts.withdraw": POSTERS | OFFICE,
+    "posts.withdraw": SIGNED_IN,
     "posts.reopen": WRITERS,
     "posts.renew": POSTERS,
     "posts.copy": WRITERS,
     "desk.ranked_needs": OFFER_POSTERS,
     "desk.portfolio": OFFER_POSTERS,
     "desk.needs": {FOCAL, COORDINATOR, DELEGATE},
-    "desk.country": {FOCAL, DELEGATE},
     "endorsements.colleagues": {FOCAL},
     "endorsements.invite": {FOCAL},
     "endorsements.open_or_close": {FOCAL},
@@ -242,7 +241,7 @@ def _addresses(app):
     """Every address with numbers that do not exist, by every method that it takes."""
     values = {
         "code": "none", "filename": "broker.css", "ending": "csv", "name": "x",
-        "shelf": "practices",
+        "shelf": "practices", "who": "country",
     }  # fmt: skip
     adapter = app.url_map.bind("localhost")
     found = set()
