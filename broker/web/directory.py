@@ -103,7 +103,7 @@ SHELF_OF = {kind: shelf for shelf, kind in SHELVES.items()}
 SHELF_NAMES = {
     "institutions": _l("Institutions"),
     "specialists": _l("Specialists"),
-    "technologies": _l("Clean technologies"),
+    "technologies": _l("Clean technologies and tools"),
     "practices": _l("Good practices"),
 }
 """Directory → its name."""
@@ -111,7 +111,7 @@ SHELF_NAMES = {
 SHELF_WORDS = {
     "institutions": _l("Who works on sustainable consumption and production, and what each does for others."),
     "specialists": _l("Consultants and auditors: who certified them, and until when."),
-    "technologies": _l("Technologies that use less and pollute less, how far they have come and what they save."),
+    "technologies": _l("Technologies and tools to use less and pollute less, how far they have come and what they save."),
     "practices": _l("Demonstration projects and good practices, with their results and whom to ask."),
 }  # fmt: skip
 """Directory → what stands in it."""
