@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Select, or_, select
+from sqlalchemy import ColumnElement, Select, String, and_, cast, not_, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from broker.posts import SEALED
+from broker.terms import Piece, compare_texts
 from models import AuditEvent, Need, NotAllowed, Offer, User
 
 ACTION_NAMES = {
@@ -114,6 +116,15 @@ ACTION_NAMES = {
     "silence.reminded": _l("reminded of what waits for an answer"),
     "run.finished": _l("ran matching"),
     "organisation.saved": _l("put an organisation on the exchange or changed it"),
+    "plan.opened": _l("opened an action plan"),
+    "plan.settled": _l("adopted, reopened or closed an action plan"),
+    "plan.line_saved": _l("wrote a line of an action plan"),
+    "plan.line_removed": _l("took a line out of an action plan"),
+    "plan.line_chosen": _l("made a line a priority of the subregion"),
+    "plan.line_released": _l("released a priority line of the subregion"),
+    "plan.linked": _l("linked something to a line of an action plan"),
+    "plan.unlinked": _l("took a link off a line of an action plan"),
+    "plan.progress": _l("reported an indicator of an action plan"),
     "import.brought": _l("brought a file to import"),
     "import.loaded": _l("loaded an imported file"),
     "job.started": _l("started a job"),
@@ -143,6 +154,9 @@ ENTITY_NAMES = {
     "webhook": _l("Webhook"),
     "job": _l("Job"),
     "import": _l("Import"),
+    "actionplan": _l("Action plan"),
+    "planline": _l("Line of an action plan"),
+    "planreport": _l("Report on an action plan"),
 }
 """Entity of an event → its name."""
 
@@ -155,6 +169,9 @@ class EventFilter:
     entity: str = ""
     person: str = ""
     reference: str = ""
+    text: str = ""
+    since: date | None = None
+    until: date | None = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +182,13 @@ class Change:
     before: str | None
     after: str | None
     hidden: bool = False
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """Both texts as one, with what went and what came; empty where there is only one."""
+        if self.before is None or self.after is None:
+            return ()
+        return compare_texts(self.before, self.after)
 
 
 def find_events(filters: EventFilter, by: User) -> Select[AuditEvent]:
@@ -192,9 +216,41 @@ def find_events(filters: EventFilter, by: User) -> Select[AuditEvent]:
         query = query.where(AuditEvent.user_id.in_(people))
     if filters.reference:
         query = query.where(AuditEvent.reference.icontains(filters.reference, autoescape=True))
+    for word in filters.text.split()[:MOST_WORDS]:
+        query = query.where(_says(word))
+    if filters.since:
+        query = query.where(AuditEvent.at >= datetime.combine(filters.since, time.min, UTC))
+    if filters.until:
+        query = query.where(AuditEvent.at <= datetime.combine(filters.until, time.max, UTC))
     return query.order_by(AuditEvent.at.desc(), AuditEvent.id.desc()).options(
         selectinload(AuditEvent.user)
     )
+
+
+MOST_WORDS = 8
+"""Words of a search that are looked for."""
+
+
+def _says(word: str) -> ColumnElement[bool]:
+    """The event's state before or after has the word.
+
+    A number is not looked for where an amount is sealed: whoever guesses it must not be told.
+    """
+    # Within a JSON column letters with accents stand escaped.
+    escaped = json.dumps(word)[1:-1]
+    states = [cast(column, String) for column in (AuditEvent.before, AuditEvent.after)]
+    said = or_(*(state.icontains(escaped, autoescape=True) for state in states))
+    if not any(sign.isdigit() for sign in word):
+        return said
+    sealed = [
+        and_(
+            AuditEvent.entity == entity,
+            AuditEvent.entity_id.in_(select(model.id).where(model.money_sealed)),
+        )
+        for entity, model in (("need", Need), ("offer", Offer))
+    ]
+    sealed += [state.contains('"money_sealed": true') for state in states]
+    return and_(said, not_(or_(*sealed)))
 
 
 def changes_of(session: Session, events: Iterable[AuditEvent]) -> dict[int, list[Change]]:
@@ -230,6 +286,25 @@ def _as_text(state: dict[str, Any], name: str) -> str | None:
         return None
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return ", ".join(value)
-    if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False, indent=1)
-    return str(value)
+    return "\n".join(_lines(value))
+
+
+def _lines(value: Any, depth: int = 0) -> Iterator[str]:
+    """A value of JSON as lines that a person reads: an indented list of its parts."""
+    space = "  " * depth
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if isinstance(item, dict | list) and item:
+                yield f"{space}{key}:"
+                yield from _lines(item, depth + 1)
+            elif item not in (None, "", [], {}):
+                yield f"{space}{key}: {item}"
+    elif isinstance(value, list):
+        for item in value:
+            if isinstance(item, dict | list):
+                yield f"{space}–"
+                yield from _lines(item, depth + 1)
+            else:
+                yield f"{space}– {item}"
+    else:
+        yield f"{space}{value}"

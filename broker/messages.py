@@ -97,6 +97,21 @@ SENTENCES = {
     "invitation_exists": _l("%(organisation)s has been invited to a pilot on this theme already."),
     "invitation_answered": _l("This invitation has been answered already."),
     "offer_used_up": _l("All places or all the money of the offer %(reference)s are committed by agreements, so nothing is left for another one."),
+    # The action plan
+    "plan_transition": _l("This plan is “%(now)s” and cannot become “%(then)s”. Reload the page to see its present state."),
+    "edit_plan": _l("A country’s plan is changed by its focal point, a subregion’s by its coordinator, and any by the secretariat."),
+    "plan_is_adopted": _l("This plan is adopted. Open it again before you change it."),
+    "plan_is_closed": _l("This plan is closed, so nothing more can be reported."),
+    "plan_is_empty": _l("This plan has no line yet, so there is nothing to adopt."),
+    "plan_exists": _l("The plan for %(years)s is open already. You find it in the list."),
+    "four_lines_already": _l("The subregion has %(most)s lines of this dimension already, as many as the meeting allows. Release one first."),
+    "line_changed": _l("Somebody else has changed this line since you opened it. Your text is kept below; compare it with the present one and save again."),
+    "line_is_chosen": _l("This line is a priority of the subregion already."),
+    "linked_already": _l("This is linked to the line already."),
+    "no_such_plan": _l("There is no such plan."),
+    "no_such_line": _l("There is no such line in this plan; perhaps it was taken out."),
+    "no_such_indicator": _l("There is no such indicator in this plan; perhaps it was taken out."),
+    "no_such_link": _l("There is no such link; perhaps it was taken off already."),
     # Imports
     "import_transition": _l("This import is “%(now)s” and cannot become “%(then)s”. Reload the page to see its present state."),
     "no_such_import": _l("There is no such import, or it is not yours to see."),
@@ -209,6 +224,10 @@ SENTENCES = {
 """Domain error code → sentence."""
 
 FIELD_PROBLEMS = {
+    # The action plan
+    "future_date": _l("This day has not come yet."),
+    "cycle_year": _l("Give the first year of the cycle, between 1990 and 2100."),
+    "nothing_referred": _l("No published post or registered agreement has this reference, e.g. offer-unep-rolac-001."),
     # Files
     "file_missing": _l("Choose a file first."),
     "file_too_large": _l("The file is larger than %(megabytes)s megabytes. Split it, and bring the parts one after the other."),
@@ -269,11 +288,12 @@ FIELD_PROBLEMS = {
 """Code of a field's problem → sentence."""
 
 STATES = {
+    "adopted": _l("adopted"),
     "checking": _l("being checked"),
     "checked": _l("checked, not loaded yet"),
     "loading": _l("being loaded"),
     "unreadable": _l("cannot be read"),
-    "refused": _l("refused"),
+    "loaded": _l("loaded"),
     "draft": _l("draft"),
     "to_endorse": _l("waiting for the focal point’s endorsement"),
     "submitted": _l("submitted for review"),
