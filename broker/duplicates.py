@@ -171,6 +171,40 @@ def doubles_of(
     ][:FEW]
 
 
+def doubles_in_queue(
+    exchange: Exchange, session: Session, posts: Sequence[Any]
+) -> dict[int, list[LikelyDouble]]:
+    """Live posts that say what each of some others says, in as many queries for many as for one."""
+    reference, settled = exchange.reference, _settled(session)
+    found: dict[int, dict[int, AlikePosts]] = {}
+    others: dict[int, Need | Offer] = {}
+    for kind in CLASSES:
+        some = [post for post in posts if post.kind == kind]
+        if not some:
+            continue
+        known = exchange.post_texts.of(session, kind)
+        vectors = exchange.engine.features(session, some)
+        for post, vector in zip(some, vectors, strict=True):
+            alike = find_alike_to(
+                _profile(post, reference),
+                Text(text_of(post)[0], vector),
+                [one.profile for one in known.values()],
+                {post_id: one.text for post_id, one in known.items()},
+                exchange.engine.book.scale,
+            )
+            found[post.id] = {_other(one, post.id): one for one in alike[: FEW * 2]}
+        ids = {number for post in some for number in found[post.id]}
+        others |= _posts(session, kind, sorted(ids))
+    return {
+        post.id: [
+            LikelyDouble(others[number], alike)
+            for number, alike in found[post.id].items()
+            if number in others and not _is_settled(settled, post, others[number])
+        ][:FEW]
+        for post in posts
+    }
+
+
 def _other(alike: AlikePosts, post_id: int) -> int:
     return alike.b if alike.a == post_id else alike.a
 

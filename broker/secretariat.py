@@ -72,6 +72,9 @@ HINTS = {
     "contact": _l("No contact: nobody knows whom to write to."),
     "support_detail": _l("The kinds of support say nothing of what exactly is meant."),
     "results": _l("No expected results: an agreement will have nothing to measure."),
+    "vague": _l(
+        "Few words: a reader cannot tell what exactly is meant, and the meaning cannot be compared well."
+    ),
 }
 """What a moderator should look at in a post that leaves it open → why."""
 
@@ -131,6 +134,15 @@ def posts_to_review(session: Session, by: User) -> list[Post]:
     return [post for post in submitted if by.moderates(post.subregions())]
 
 
+FEWEST_WORDS = 15
+"""A description of fewer words says little to a reader, and little to the comparison of texts."""
+
+
+def _is_vague(post: Post) -> bool:
+    words = len(post.description.split())
+    return words < FEWEST_WORDS or len(post.title.split()) < 2
+
+
 def hints(post: Post) -> list[str]:
     """Codes of ``HINTS``: what the post leaves open that matching and readers would need."""
     missing = {
@@ -140,6 +152,7 @@ def hints(post: Post) -> list[str]:
         "languages": not post.codes("language"),
         "contact": not (post.contact_email or post.contact_role),
         "support_detail": not any(support.detail.strip() for support in post.supports),
+        "vague": _is_vague(post),
     }
     if isinstance(post, Need):
         missing |= {

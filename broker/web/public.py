@@ -12,7 +12,10 @@ from broker.accounts import find_organisation
 from broker.charts import PairedRow, draw_paired_bars
 from broker.overview import KindCount, agreements_of, find_secretariat, member_names, survey
 from broker.posts import PostFilter, find_posts
+from broker.programmes import programmes_of
 from broker.ratings import average_rating
+from broker.report_rows import count
+from broker.secretariat import standing_of
 from broker.sources import DOCUMENTS
 from broker.tile_map import Tile, draw_tile_map
 from broker.web.access import EVERYBODY, allow
@@ -95,18 +98,23 @@ def organisation(code: str) -> Any:
     found = find_organisation(session, code)
     if found.code != code:
         return redirect(url_for("public.organisation", code=found.code), 301)
+    standing = standing_of(session, [found])[found.id]
+    counts = {"need": standing.needs, "offer": standing.offers}
     posts = {
         kind: session.scalars(
             find_posts(PostFilter(kind, organisation=code, open_only=True)).limit(PAGE_SIZE)
         ).all()
         for kind in ("need", "offer")
     }
-    agreements = session.scalars(agreements_of(found).limit(PAGE_SIZE)).all()
+    agreements = agreements_of(found)
     return render_template(
         "public/organisation.html",
         organisation=found,
         posts=posts,
-        agreements=agreements,
+        counts=counts,
+        agreements=session.scalars(agreements.limit(PAGE_SIZE)).all(),
+        agreement_count=count(session, agreements),
+        programmes=programmes_of(session, found),
         rating=average_rating(session, found),
         organisation_names=member_names(session, found, language()),
     )

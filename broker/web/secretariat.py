@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from babel.dates import format_datetime
@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 
 from broker.accounts import find_organisation, set_active, set_trusted
 from broker.audit_trail import ACTION_NAMES, ENTITY_NAMES, EventFilter, changes_of, find_events
+from broker.duplicates import FACT_NAMES, doubles_in_queue
 from broker.explanations import BAND_NAMES, COMPONENT_NAMES
 from broker.jobs import start_job
 from broker.messages import field_problems
@@ -47,7 +48,7 @@ from broker.secretariat import (
 from broker.supply_demand import codes_of
 from broker.web.access import MODERATORS, SECRETARIAT, allow, person
 from broker.web.forms import read_form
-from broker.web.presentation import PAGE_SIZE, choices, paginate, role_name
+from broker.web.presentation import choices, paginate, role_name
 from broker.web.reading import database, exchange, language, today
 from broker.weights import first_moves, rows_of
 from models import (
@@ -136,16 +137,29 @@ def queue() -> str:
     return _queue()
 
 
+REVIEWED_AT_ONCE = 10
+"""Posts that one page of the queue shows."""
+
+
 def _queue(problems: Mapping[int, Any] | None = None) -> str:
     by = person()
     waiting = posts_to_review(database(), by)
+    shown = waiting[:REVIEWED_AT_ONCE]
+    doubles = doubles_in_queue(exchange(), database(), shown)
     return render_template(
         "secretariat/queue.html",
         waiting=len(waiting),
         posts=[
-            (post, visible_content(post, by), seals_money(post, by), hints(post))
-            for post in waiting[:PAGE_SIZE]
+            (
+                post,
+                visible_content(post, by),
+                seals_money(post, by),
+                hints(post),
+                doubles[post.id],
+            )
+            for post in shown
         ],
+        FACT_NAMES=FACT_NAMES,
         problems=problems or {},
     )
 
@@ -377,6 +391,15 @@ def _typed(schema: type[Strict]) -> dict[str, Any]:
     return read_form(request.form, schema)
 
 
+def _day_of(name: str) -> date | None:
+    """A day of the address; raises :class:`models.errors.InvalidInput` for what is none."""
+    value = request.args.get(name, "")
+    try:
+        return date.fromisoformat(value) if value else None
+    except ValueError:
+        raise InvalidInput({name: [("no_date", {})]}) from None
+
+
 @pages.get("/secretariat/audit")
 @allow(SECRETARIAT)
 def audit() -> str:
@@ -386,6 +409,9 @@ def audit() -> str:
         entity=_one_of("entity", ENTITY_NAMES),
         person=request.args.get("person", "")[:200].strip(),
         reference=request.args.get("reference", "")[:80].strip(),
+        text=" ".join(request.args.get("q", "")[:200].split()),
+        since=_day_of("since"),
+        until=_day_of("until"),
     )
     page = paginate(database(), find_events(filters, person()))
     return render_template(

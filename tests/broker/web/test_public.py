@@ -17,12 +17,18 @@ def figure(page: str, words: str) -> tuple[int, str]:
     return int(re.sub(r"\D", "", found[2])), found[1].replace("&amp;", "&")
 
 
+BOTH_KINDS = [
+    {"kind": kind, "modality": None, "detail": "x"} for kind in ("capacity_building", "finance")
+]
+"""What a need asks for of which an agreement about training leaves a part open."""
+
+
 @pytest.fixture
 def book(exchange):
     """Three live needs of two countries, two live offers, a draft, an expired need, an agreement."""
     with exchange.writing() as session:
         post_need(session, title="Water reuse in tanneries", themes=["water"])
-        need = post_need(session, title="Greener tenders")
+        need = post_need(session, title="Greener tenders", support=BOTH_KINDS)
         post_need(session, "gov-br", title="Compras verdes", language="pt")
         post_need(session, title="Half an idea", status=PostStatus.DRAFT)
         post_need(session, title="Too late", status=PostStatus.EXPIRED)
