@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, selectinload
 from broker.accounts import find_organisation
 from broker.audit import record
 from broker.directory_schemas import ENTRY_SCHEMAS, EntrySchema
+from broker.news import tell_of_entry
 from broker.posts import save_draft as save_post_draft
 from broker.reference import Reference
 from broker.schemas import load
@@ -280,6 +281,8 @@ def submit_entry(
         record(
             session, by, "entry.published_unreviewed", entry, before=before, after=_status(entry)
         )
+    else:
+        tell_of_entry(session, by, entry, "entry.submitted")
 
 
 def publish_entry(session: Session, by: User, entry: Entry, *, today: date) -> None:
@@ -287,6 +290,7 @@ def publish_entry(session: Session, by: User, entry: Entry, *, today: date) -> N
     before = _status(entry)
     entry.publish(by, today)
     record(session, by, "entry.published", entry, before=before, after=_status(entry))
+    tell_of_entry(session, by, entry, "entry.published")
 
 
 def return_entry(session: Session, by: User, entry: Entry, comment: str) -> None:
@@ -295,6 +299,7 @@ def return_entry(session: Session, by: User, entry: Entry, comment: str) -> None
     entry.return_with(comment, by)
     after = {**_status(entry), "comment": entry.comment}
     record(session, by, "entry.returned", entry, before=before, after=after)
+    tell_of_entry(session, by, entry, "entry.returned")
 
 
 def withdraw_entry(session: Session, by: User, entry: Entry) -> None:

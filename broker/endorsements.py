@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from broker.accounts import add_account, new_password
 from broker.audit import record
 from broker.conflicts import require_no_conflict
+from broker.news import tell_of_endorsement
 from broker.posts import WHOLE, publish_if_trusted
 from broker.reference import Reference
 from broker.schemas import Email, Strict, Text, load
@@ -146,6 +147,7 @@ def endorse_need(session: Session, by: User, need: Need, *, revision: int, today
     need.endorse(by)
     after = {"status": str(need.status), "endorsed_by": by.name}
     record(session, by, "post.endorsed", need, before=before, after=after)
+    tell_of_endorsement(session, by, need, endorsed=True)
     publish_if_trusted(session, by, need, today=today)
 
 
@@ -159,6 +161,7 @@ def decline_endorsement(
     need.decline_endorsement(values["comment"], by)
     after = {"status": str(need.status), "comment": need.comment}
     record(session, by, "post.endorsement_declined", need, before=before, after=after)
+    tell_of_endorsement(session, by, need, endorsed=False)
 
 
 def _require_as_read(session: Session, by: User, need: Need, revision: int) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import Column, Table, UniqueConstraint, and_, func, or_, select,
 from sqlalchemy.orm import Session, aliased
 
 from broker.audit import record
+from broker.news import tell_of_merging
 from broker.reference import Reference
 from broker.schemas import Strict, Text, load
 from broker.weights import require_secretariat
@@ -208,6 +209,7 @@ def merge_organisations(
         gone,
         after={"merged_into": kept.code, "reason": values["reason"]},
     )
+    tell_of_merging(session, by, kept, dict(gone.names))
     session.expire_all()
     return plan
 

@@ -14,12 +14,16 @@ from broker.notices import News, moderators, notify, tell, writers_of
 from models import (
     Agreement,
     AgreementStatus,
+    Entry,
     Interest,
+    InvitationStatus,
     Match,
     Need,
     NeedPool,
     Offer,
     Organisation,
+    Pairing,
+    PilotInvitation,
     PoolStatus,
     Post,
     ProposalStatus,
@@ -266,7 +270,7 @@ def _tell_writers(
 ) -> None:
     notify(
         session,
-        writers_of(session, [post])[post.id],
+        writers_of(session, [post], own=True)[post.id],
         kind,
         post,
         by=by,
@@ -282,7 +286,7 @@ def tell_of_expiry(session: Session, posts: Iterable[Post], kind: str = "post.ex
     posts = list(posts)
     if not posts:
         return
-    writers = writers_of(session, posts)
+    writers = writers_of(session, posts, own=True)
     tell(
         session,
         kind,
@@ -315,4 +319,99 @@ def tell_of_merging(session: Session, by: User, kept: Organisation, former: Labe
         by=by,
         former=former,
         organisation=kept.names,
+    )
+
+
+def tell_of_endorsement_asked(session: Session, by: User, need: Need) -> None:
+    """The focal point is asked to endorse what her colleague wrote."""
+    people = session.scalars(
+        select(User).where(User.active, User.organisation_id == need.organisation_id)
+    )
+    notify(
+        session,
+        [user for user in people if user.may_endorse_for(need.organisation_id)],
+        "post.to_endorse",
+        need,
+        by=by,
+        person=by.name,
+        title=titles(need),
+    )
+
+
+def tell_of_endorsement(session: Session, by: User, need: Need, *, endorsed: bool) -> None:
+    """The colleague who wrote a need hears whether it was endorsed, with the comment if not."""
+    path = "" if endorsed else f"/needs/{need.id}/edit"
+    notify(
+        session,
+        [need.author] if need.author else [],
+        "post.endorsed" if endorsed else "post.returned",
+        need,
+        by=by,
+        path=path,
+        person=by.name,
+        title=titles(need),
+        comment="" if endorsed else need.comment,
+    )
+
+
+def tell_of_pairing(session: Session, by: User, pairing: Pairing) -> None:
+    """Both sides hear of a match that a person suggests, with the reason."""
+    need, offer = pairing.need, pairing.offer
+    writers = writers_of(session, [need, offer])
+    path = f"/matches/{need.id}/{offer.id}"
+    names, reason = by.organisation.names, pairing.reason
+    tell(
+        session,
+        "pairing.suggested",
+        [
+            News(
+                writers[own.id],
+                pairing,
+                {"organisation": names, "title": titles(other), "comment": reason},
+                by,
+                path=path,
+            )
+            for own, other in ((need, offer), (offer, need))
+        ],
+    )
+
+
+def tell_of_invitation(session: Session, by: User, invitation: PilotInvitation) -> None:
+    """The invited organisation is asked; once it has answered, the task force hears."""
+    asked = invitation.status == InvitationStatus.ASKED
+    own, other = invitation.organisation, invitation.task_force
+    own, other = (own, other) if asked else (other, own)
+    willing = invitation.status == InvitationStatus.WILLING
+    people = session.scalars(select(User).where(User.active, User.organisation_id == own.id))
+    notify(
+        session,
+        [user for user in people if user.acts_for(own.id)],
+        f"invitation.{'received' if asked else 'accepted' if willing else 'declined'}",
+        invitation,
+        by=by,
+        organisation=other.names,
+        comment=invitation.message if asked else invitation.answer,
+    )
+
+
+def tell_of_entry(session: Session, by: User, entry: Entry, kind: str) -> None:
+    """Those who review an entry of the directory hear of it, and its people of the answer."""
+    if kind == "entry.submitted":
+        people = [user for user in moderators(session) if entry.can_be_moderated_by(user)]
+    else:
+        query = select(User).where(User.active, User.organisation_id == entry.organisation_id)
+        people = [user for user in session.scalars(query) if entry.can_be_edited_by(user)]
+        if entry.author is not None:
+            people.append(entry.author)
+    returned = kind == "entry.returned"
+    notify(
+        session,
+        people,
+        kind,
+        entry,
+        by=by,
+        path="/secretariat/directory" if kind == "entry.submitted" else "",
+        title={entry.language: entry.title},
+        organisation=entry.organisation.names,
+        comment=entry.comment if returned else "",
     )

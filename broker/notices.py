@@ -24,6 +24,7 @@ from broker.settings import Settings
 from models import (
     MODERATORS,
     Agreement,
+    Entry,
     Frequency,
     MailChoice,
     Match,
@@ -57,7 +58,7 @@ class Topic:
 TOPICS = {
     "interest": Topic(
         _l("Interest"),
-        _l("Somebody is interested in your post, or answers your interest."),
+        _l("Somebody is interested in your post, answers you, or suggests a match or a pilot."),
         Frequency.AT_ONCE,
     ),
     "clearing": Topic(
@@ -93,7 +94,7 @@ TOPICS = {
     ),
     "organisation": Topic(
         _l("Organisations"),
-        _l("Your organisation was joined with another entry of the same name."),
+        _l("Your organisation was joined with another entry, or its webhook was switched off."),
         Frequency.AT_ONCE,
     ),
     "search": Topic(
@@ -140,6 +141,26 @@ KINDS = {
         "interest",
         _l("%(organisation)s has declined your interest in “%(title)s”: %(reason)s."),
         _l("Look at the match"),
+    ),
+    "pairing.suggested": Kind(
+        "interest",
+        _l("%(organisation)s suggests “%(title)s” as a match for you."),
+        _l("Look at the match"),
+    ),
+    "invitation.received": Kind(
+        "interest",
+        _l("%(organisation)s invites you to take part in a pilot."),
+        _l("Answer the invitation"),
+    ),
+    "invitation.accepted": Kind(
+        "interest",
+        _l("%(organisation)s wants to take part in your pilot."),
+        _l("Look at the invitation"),
+    ),
+    "invitation.declined": Kind(
+        "interest",
+        _l("%(organisation)s does not want to take part in your pilot."),
+        _l("Look at the invitation"),
     ),
     "proposal.received": Kind(
         "clearing",
@@ -221,6 +242,21 @@ KINDS = {
         _l("%(organisation)s has broken off the negotiation of %(reference)s, “%(title)s”."),
         _l("Look at the agreement"),
     ),
+    "entry.submitted": Kind(
+        "review",
+        _l("%(organisation)s has submitted “%(title)s” for the directory."),
+        _l("Review the entry"),
+    ),
+    "entry.published": Kind(
+        "post",
+        _l("Your entry “%(title)s” stands in the directory."),
+        _l("Look at the entry"),
+    ),
+    "entry.returned": Kind(
+        "post",
+        _l("Your entry “%(title)s” was returned with a comment."),
+        _l("Mend the entry"),
+    ),
     "milestone.soon": Kind(
         "milestone",
         _l("The milestone “%(milestone)s” of %(reference)s is due on %(due)s."),
@@ -235,6 +271,16 @@ KINDS = {
         "review",
         _l("%(organisation)s has submitted “%(title)s” for review."),
         _l("Review the post"),
+    ),
+    "post.to_endorse": Kind(
+        "post",
+        _l("%(person)s asks you to endorse “%(title)s” before it is reviewed."),
+        _l("Endorse the need"),
+    ),
+    "post.endorsed": Kind(
+        "post",
+        _l("%(person)s has endorsed your need “%(title)s”."),
+        _l("Look at the post"),
     ),
     "post.published": Kind(
         "post",
@@ -470,7 +516,7 @@ def plain_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def may_see(user: User, entity: Any) -> bool:
     """Whether the person may read what a notice is about."""
-    if isinstance(entity, Post | Agreement):
+    if isinstance(entity, Post | Agreement | Entry):
         return entity.can_be_seen_by(user)
     if isinstance(entity, Match | RoundProposal):
         return bool(entity.side_of(user)) or user.moderates(entity.need.subregions())
@@ -485,7 +531,13 @@ def path_to(entity: Any) -> str:
         return f"/{entity.kind}s/{entity.id}"
     if isinstance(entity, Match):
         return f"/matches/{entity.need_id}/{entity.offer_id}"
-    stems = {"agreement": "agreements", "roundproposal": "proposals", "needpool": "pools"}
+    stems = {
+        "agreement": "agreements",
+        "roundproposal": "proposals",
+        "needpool": "pools",
+        "pilotinvitation": "invitations",
+        "entry": "directory/entries",
+    }
     name = type(entity).__name__.lower()
     if name == "organisation":
         return f"/organisations/{entity.code}"
@@ -617,8 +669,13 @@ def _waiting(by: User, topic: str) -> Any:
     )
 
 
-def writers_of(session: Session, posts: Iterable[Post]) -> dict[int, list[User]]:
-    """Post's number → the people who may change it, in one query."""
+def writers_of(
+    session: Session, posts: Iterable[Post], *, own: bool = False
+) -> dict[int, list[User]]:
+    """Post's number → the people who may change it, in one query.
+
+    With ``own``, all whose post it is: also a colleague whose need was endorsed.
+    """
     posts = list(posts)
     homes = {post.organisation_id for post in posts}
     query = select(User).where(User.active).order_by(User.id)
@@ -628,7 +685,11 @@ def writers_of(session: Session, posts: Iterable[Post]) -> dict[int, list[User]]
     for user in session.scalars(query):
         colleagues.setdefault(user.organisation_id, []).append(user)
     return {
-        post.id: [u for u in colleagues.get(post.organisation_id, []) if post.can_be_edited_by(u)]
+        post.id: [
+            user
+            for user in colleagues.get(post.organisation_id, [])
+            if (post.is_own_of(user) if own else post.can_be_edited_by(user))
+        ]
         for post in posts
     }
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, selectinload
 from broker.audit import record
 from broker.conflicts import require_no_conflict
 from broker.exchange import Exchange
+from broker.news import tell_of_pairing
 from broker.posts import find_live_post
 from broker.schemas import Strict, Text, load
 from models import (
@@ -83,6 +84,7 @@ def suggest_pairing(
             "score": pairing.score,
         },
     )
+    tell_of_pairing(session, by, pairing)
     return pairing
 
 

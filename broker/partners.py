@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, selectinload
 from broker.audit import record
 from broker.conflicts import require_no_conflict
 from broker.exchange import Exchange
+from broker.news import tell_of_invitation
 from broker.reference import Reference
 from broker.schemas import Code, Strict, Text, load
 from broker.task_forces import PILOT_MODALITY, get_task_force, require_partner_seeker
@@ -464,6 +465,7 @@ def invite_partner(
             "message": invitation.message,
         },
     )
+    tell_of_invitation(session, by, invitation)
     return invitation
 
 
@@ -522,6 +524,7 @@ def answer_invitation(
         record(session, by, "invitation.accepted", invitation, after=after)
     else:
         record(session, by, "invitation.declined", invitation, after=after)
+    tell_of_invitation(session, by, invitation)
 
 
 def invitations_of(force: TaskForce) -> Select[PilotInvitation]:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, selectinload
 from broker.audit import record
 from broker.conflicts import require_no_conflict
 from broker.news import (
+    tell_of_endorsement_asked,
     tell_of_expiry,
     tell_of_publication,
     tell_of_review,
@@ -440,6 +441,8 @@ def submit_post(
         record(
             session, by, "post.sent_for_endorsement", post, before={"status": before}, after=after
         )
+        if isinstance(post, Need):
+            tell_of_endorsement_asked(session, by, post)
         return
     record(session, by, "post.submitted", post, before={"status": before}, after=_status(post))
     publish_if_trusted(session, by, post, today=today)

@@ -5,6 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from broker import agreements, interests, posts
+from broker.endorsements import decline_endorsement, endorse_need
+from broker.merging import merge_organisations
+from broker.news import tell_of_entry, tell_of_invitation
 from broker.notices import (
     KINDS,
     TOPICS,
@@ -24,17 +27,20 @@ from broker.notices import (
 from broker.speech import speaking
 from models import (
     Agreement,
+    Entry,
     Frequency,
+    InvitationStatus,
     Match,
     NeedPool,
     NotFound,
     Notice,
+    PilotInvitation,
     Role,
     RoundProposal,
     User,
 )
 from tests.broker.factories import days, make_person, post_need, post_offer
-from tests.factories import make_user
+from tests.factories import make_organisation, make_user
 
 WEDNESDAY = datetime(2026, 3, 18, 9, 30, tzinfo=UTC)
 
@@ -185,6 +191,96 @@ class TestAgreement:
             "agreement.started",
             "agreement.completed",
         ]
+
+
+class TestColleagues:
+    def test_a_colleagues_need_goes_to_her_focal_point_and_the_answer_comes_back(self, exchange):
+        with exchange.writing() as session:
+            focal = make_person(session, Role.FOCAL_POINT)
+            colleague = make_person(session, Role.DELEGATE, "gov-pe", ministry="Education")
+            office = make_person(session, Role.SECRETARIAT)
+            need = post_need(session, status="draft", author=colleague)
+            posts.submit_post(session, colleague, need, exchange.reference, today=days(0))
+            (asked,) = told(session, focal)
+            assert asked.kind == "post.to_endorse"
+            assert colleague.name in say(exchange, asked)
+            assert told(session, office) == []
+            reason = {"comment": "Say which schools."}
+            decline_endorsement(
+                session, focal, need, exchange.reference, revision=need.revision, **reason
+            )
+            (returned,) = told(session, colleague)
+            assert (returned.kind, returned.facts["comment"]) == (
+                "post.returned",
+                "Say which schools.",
+            )
+            posts.submit_post(session, colleague, need, exchange.reference, today=days(0))
+            session.flush()
+            endorse_need(session, focal, need, revision=need.revision, today=days(0))
+            assert told(session, colleague)[0].kind == "post.endorsed"
+            assert [n.kind for n in told(session, office)] == ["post.submitted"]
+            posts.publish_post(session, office, need, today=days(0))
+            assert told(session, colleague)[0].kind == "post.published"
+
+
+class TestOthers:
+    def test_a_merged_organisation_is_told_to_its_people(self, exchange):
+        with exchange.writing() as session:
+            office = make_person(session, Role.SECRETARIAT)
+            kept, gone = (make_organisation(session, "business", "PE") for _ in range(2))
+            person = make_user(session, gone, Role.PROVIDER)
+            former = gone.name("en")
+            data = {"reason": "The same firm.", "sure": True}
+            merge_organisations(session, office, kept, gone, data, exchange.reference)
+            (notice,) = told(session, person)
+            assert f"“{former}” is now part of {kept.name('en')}." in say(exchange, notice)
+            assert notice.path == f"/organisations/{kept.code}"
+
+    def test_an_invitation_to_a_pilot_and_its_answer_are_told(self, exchange, app):
+        with exchange.writing() as session:
+            officer = make_person(session, Role.TASK_FORCE)
+            asked = make_person(session, Role.FOCAL_POINT)
+            invitation = PilotInvitation(
+                task_force=officer.organisation,
+                organisation=asked.organisation,
+                theme="sustainable_public_procurement",
+                message="Would you host it?",
+                status=InvitationStatus.ASKED,
+                by=officer,
+            )
+            session.add(invitation)
+            session.flush()
+            tell_of_invitation(session, officer, invitation)
+            (notice,) = told(session, asked)
+            assert notice.facts["comment"] == "Would you host it?"
+            adapter = app.url_map.bind("localhost")
+            assert adapter.match(notice.path)[1] == {"invitation_id": invitation.id}
+            invitation.answer_with(asked, willing=True, message="Gladly.")
+            tell_of_invitation(session, asked, invitation)
+            assert [n.kind for n in told(session, officer)] == ["invitation.accepted"]
+
+    def test_an_entry_of_the_directory_is_told_like_a_post(self, exchange, app):
+        with exchange.writing() as session:
+            author = make_person(session, Role.FOCAL_POINT)
+            office = make_person(session, Role.SECRETARIAT)
+            entry = Entry(
+                kind="practice",
+                reference="practice-test-1",
+                organisation=author.organisation,
+                author=author,
+                language="es",
+                title="Compras verdes",
+                status="submitted",
+            )
+            session.add(entry)
+            session.flush()
+            tell_of_entry(session, author, entry, "entry.submitted")
+            assert [n.kind for n in told(session, office)] == ["entry.submitted"]
+            entry.publish(office, days(0))
+            tell_of_entry(session, office, entry, "entry.published")
+            (notice,) = told(session, author)
+            assert "“Compras verdes”" in say(exchange, notice)
+            assert app.url_map.bind("localhost").match(notice.path)[1] == {"entry_id": entry.id}
 
 
 class TestTelling:
