@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from flask_babel import lazy_gettext as _l
 from marshmallow import fields, validate
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
@@ -15,6 +16,7 @@ from broker.clearing_money import Promised, lay_out_money, read_budgets, read_gr
 from broker.clearing_sheet import FLOORS, POLICIES, Pairs, demand_of, digest, lay_out, work_out
 from broker.conflicts import require_no_conflict, require_no_conflict_among
 from broker.exchange import Exchange
+from broker.jobs import Work, job
 from broker.news import tell_of_proposal_answer, tell_of_proposals
 from broker.posts import expire_posts, seals_money
 from broker.reference import Reference
@@ -75,19 +77,23 @@ class RuleSchema(Strict):
     reason = Text(2000, required=True)
 
 
-def find_rounds() -> Select[ClearingRound]:
-    """All rounds, the latest first."""
-    return (
+def find_rounds(by: User) -> Select[ClearingRound]:
+    """The rounds that the person may look at, the latest first."""
+    query = (
         select(ClearingRound)
         .options(selectinload(ClearingRound.versions), selectinload(ClearingRound.proposals))
         .order_by(ClearingRound.id.desc())
     )
+    if by.is_secretariat:
+        return query
+    subregion = ClearingRound.scope["subregion"].as_string()
+    return query.where(or_(subregion.is_(None), subregion == by.subregion))
 
 
-def get_round(session: Session, round_id: int) -> ClearingRound:
-    """A round by its number; raises :class:`models.errors.NotFound`."""
+def get_round(session: Session, round_id: int, by: User) -> ClearingRound:
+    """A round by its number; raises :class:`models.errors.NotFound`, also for others' rounds."""
     found = session.get(ClearingRound, round_id)
-    if found is None:
+    if found is None or not found.can_be_seen_by(by):
         raise NotFound("no_such_round")
     return found
 
@@ -221,20 +227,66 @@ def clear_round(
     Conflict
         If the round has ended, or its rules cannot hold together; the posts are named.
     """
+    given = _prepare(exchange, session, by, found)
+    return _keep(session, by, found, given, work_out(given))
+
+
+def _prepare(
+    exchange: Exchange, session: Session, by: User, found: ClearingRound
+) -> dict[str, Any]:
+    """Everything that the clearing depends on, as it is now."""
     _require_secretariat(by)
     found.require_running()
-    on = exchange.today()
-    expire_posts(session, today=on)
+    expire_posts(session, today=exchange.today())
     session.flush()
     _let_lapse(session, by, found)
     with exchange.engine.open(session) as book:
         given = _sheet(exchange, session, found, book)
     taking_part = [post["id"] for side in ("needs", "offers") for post in given[side]]
     require_no_conflict_among(session, by, taking_part)
-    result = work_out(given)
+    return given
+
+
+def _keep(
+    session: Session,
+    by: User,
+    found: ClearingRound,
+    given: dict[str, Any],
+    result: dict[str, Any],
+) -> RoundVersion:
     version = found.keep(given, result, (digest(given), digest(result)), by)
     record(session, by, "round.cleared", found, after={"version": version.number})
     return version
+
+
+LARGE = 250
+"""From so many needs on the exchange a round is cleared in the background."""
+
+
+def is_large(session: Session) -> bool:
+    """Whether a clearing may take longer than a reader waits for a page."""
+    live = select(func.count()).select_from(Need).where(Need.status.in_(LIVE))
+    return (session.scalar(live) or 0) >= LARGE
+
+
+@job("clear_round", name=_l("Clear a round"), page="clearing.show")
+def clear_in_background(
+    exchange: Exchange, work: Work, *, round_id: int, by_id: int
+) -> dict[str, Any]:
+    """Clear a round as a job; its result leads to the round's page.
+
+    Nobody waits for the database while it is worked out: the sheet says all that it depends on.
+    """
+    with exchange.writing() as session:
+        by, found = session.get_one(User, by_id), session.get_one(ClearingRound, round_id)
+        given = _prepare(exchange, session, by, found)
+    work.progress(1, 3)
+    result = work_out(given)
+    work.progress(2, 3)
+    with exchange.writing() as session:
+        by, found = session.get_one(User, by_id), session.get_one(ClearingRound, round_id)
+        version = _keep(session, by, found, given, result)
+        return {"page": {"round_id": round_id}, "version": version.number}
 
 
 def _let_lapse(session: Session, by: User, found: ClearingRound) -> None:
@@ -600,23 +652,12 @@ def own_proposals(by: User) -> Select[RoundProposal]:
     )
 
 
-def proposals_of(session: Session, found: ClearingRound) -> list[RoundProposal]:
-    """A round's proposals with what both sides said."""
-    return list(
-        session.scalars(
-            select(RoundProposal)
-            .where(RoundProposal.round_id == found.id)
-            .options(*PROPOSED)
-            .order_by(RoundProposal.id)
-        )
-    )
-
-
-def count_proposals(session: Session, found: ClearingRound) -> dict[str, int]:
-    """How many proposals of a round stand in each status."""
-    rows = session.execute(
-        select(RoundProposal.status, func.count())
+def proposals_of(session: Session, found: ClearingRound, by: User) -> list[RoundProposal]:
+    """A round's proposals with what both sides said; those of her subregion for a coordinator."""
+    proposals = session.scalars(
+        select(RoundProposal)
         .where(RoundProposal.round_id == found.id)
-        .group_by(RoundProposal.status)
+        .options(*PROPOSED, selectinload(RoundProposal.need).selectinload(Need.country))
+        .order_by(RoundProposal.id)
     )
-    return {str(status): count for status, count in rows}
+    return [proposal for proposal in proposals if by.moderates(proposal.need.subregions())]

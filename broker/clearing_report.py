@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from broker.clearing_money import Grant, read_grant
 from broker.engine import pairs_of
 from broker.reference import Reference
-from models import Need, Offer, RoundVersion
+from models import Need, Offer, RoundVersion, User
 
 POLICY_NAMES = {
     "total": _l("Greatest total"),
@@ -85,15 +85,33 @@ class NeedRow:
     is_sealed: bool = False
 
 
-def needs_served(version: RoundVersion) -> list[int]:
+class Sight:
+    """Which needs of a version its reader sees: a coordinator those of her subregion alone."""
+
+    def __init__(self, version: RoundVersion, by: User, reference: Reference) -> None:
+        self.subregion = None if by.is_secretariat else by.subregion
+        self._groups = [need["group"] for need in version.given["needs"]]
+        self._reference = reference
+
+    def of_group(self, group: str) -> bool:
+        """Whether a country, or the subregion of a regional need, is within sight."""
+        subregion = self._reference.subregion_of(group) or group
+        return self.subregion in (None, subregion)
+
+    def __contains__(self, position: int) -> bool:
+        return self.of_group(self._groups[position])
+
+
+def needs_served(version: RoundVersion, sight: Sight) -> list[int]:
     """Positions of the needs that get something, in the order of the sheet."""
     granted = version.result.get("money", {}).get("grants", ())
-    return sorted({need for need, *_rest in (*version.result["flow"], *granted)})
+    served = {need for need, *_rest in (*version.result["flow"], *granted)}
+    return sorted(need for need in served if need in sight)
 
 
-def needs_left_out(version: RoundVersion) -> list[int]:
+def needs_left_out(version: RoundVersion, sight: Sight) -> list[int]:
     """Positions of the needs that get nothing."""
-    return [need for need, *_rest in version.result["left_out"]]
+    return [need for need, *_rest in version.result["left_out"] if need in sight]
 
 
 def rows_of(session: Session, version: RoundVersion, positions: Sequence[int]) -> list[NeedRow]:
@@ -159,10 +177,10 @@ def scarce_money(session: Session, version: RoundVersion) -> list[tuple[Offer, f
     return [(found[offers[o]["id"]], price) for o, price in prices]
 
 
-def levels_of(version: RoundVersion) -> list[tuple[str, dict[str, float]]]:
+def levels_of(version: RoundVersion, sight: Sight) -> list[tuple[str, dict[str, float]]]:
     """Country → policy → its level, the worst served under this version's policy first."""
     by_policy = version.result["levels"]
-    groups = {group for levels in by_policy.values() for group in levels}
+    groups = {g for levels in by_policy.values() for g in levels if sight.of_group(g)}
     own = by_policy.get(version.given["policy"], {})
     return [
         (group, {policy: levels[group] for policy, levels in by_policy.items() if group in levels})
@@ -215,15 +233,19 @@ class Picture:
     right: int = RIGHT
 
 
-def draw(version: RoundVersion, reference: Reference, language: str) -> Picture:
+def draw(version: RoundVersion, sight: Sight, reference: Reference, language: str) -> Picture:
     """The picture of a version."""
     needs, offers = version.given["needs"], version.given["offers"]
     places: dict[tuple[str, str], int] = {}
     for n, _kind, o, given in version.result["flow"]:
+        if n not in sight:
+            continue
         pair = (needs[n]["group"], offers[o]["reference"])
         places[pair] = places.get(pair, 0) + given
     # A grant is one line, however large: sealed amounts must not be read off the picture.
     for n, o, *_row in version.result.get("money", {}).get("grants", ()):
+        if n not in sight:
+            continue
         pair = (needs[n]["group"], offers[o]["reference"])
         places[pair] = places.get(pair, 0) + 1
     left = sorted({g for g, _ in places}, key=lambda g: group_name(g, reference, language))

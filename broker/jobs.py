@@ -56,6 +56,7 @@ MODULES: tuple[str, ...] = (
     "broker.engine",
     "broker.directory_search",
     "broker.runs",
+    "broker.clearing",
     "broker.weights",
     "broker.imports",
 )

@@ -16,7 +16,7 @@ from models.errors import Conflict, InvalidInput, NotAllowed
 from models.life import Life
 from models.match import side_between
 from models.post import Need, Offer
-from models.user import User
+from models.user import MODERATORS, User
 
 
 class RoundStatus(StrEnum):
@@ -91,6 +91,14 @@ class ClearingRound(Base):
     def is_running(self) -> bool:
         """Whether the round may still change: it is open, or its proposals are with the parties."""
         return self.status in (RoundStatus.OPEN, RoundStatus.SENT)
+
+    def can_be_seen_by(self, user: User) -> bool:
+        """Whether the person may look at it: the secretariat at all rounds.
+
+        A coordinator looks at those of her subregion, and at those of the whole exchange.
+        """
+        own = self.scope.get("subregion") in (None, user.subregion)
+        return user.active and (user.is_secretariat or (user.role in MODERATORS and own))
 
     def require_running(self) -> None:
         """Raise :class:`models.errors.Conflict` once the round is closed or cancelled."""

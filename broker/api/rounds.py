@@ -45,7 +45,7 @@ CONDUCTS = "secretariat"
 def rounds(query: dict[str, Any]) -> Any:
     """List the clearing rounds, the latest first."""
     rules = selectinload(ClearingRound.rules)
-    found = find_rounds().options(
+    found = find_rounds(person()).options(
         rules.selectinload(RoundRule.need), rules.selectinload(RoundRule.offer)
     )
     rows, following = slice_of(database(), found, (ClearingRound.id.desc(),), query)
@@ -57,13 +57,13 @@ def rounds(query: dict[str, Any]) -> Any:
 )
 def read(round_id: int) -> Any:
     """Read a round: its settings, its rules, and where it stands."""
-    return told(get_round(database(), round_id))
+    return told(get_round(database(), round_id, person()))
 
 
 @doors.opens("GET", f"{ONE}/versions/<int:number>", roles=MODERATORS, gives=RoundVersionSaid)
 def version(round_id: int, number: int) -> Any:
     """Read what was cleared and what came of it, with the digests that prove both."""
-    found = get_version(get_round(database(), round_id), number)
+    found = get_version(get_round(database(), round_id, person()), number)
     assert found is not None  # noqa: S101 - a number was asked for
     return round_version(found)
 
@@ -71,7 +71,7 @@ def version(round_id: int, number: int) -> Any:
 @doors.opens("GET", f"{ONE}/proposals", roles=MODERATORS, gives=ProposalList)
 def proposals(round_id: int) -> Any:
     """List what a round has proposed, and what was answered."""
-    found = proposals_of(database(), get_round(database(), round_id))
+    found = proposals_of(database(), get_round(database(), round_id, person()), person())
     return {"items": [proposal(one) for one in found]}
 
 
@@ -95,7 +95,7 @@ def _told(found: ClearingRound) -> dict[str, Any]:
 )  # fmt: skip
 def change(round_id: int, data: dict[str, Any], revision: int | None) -> Any:
     """Change a round's settings; versions that are there keep theirs."""
-    found = get_round(database(), round_id)
+    found = get_round(database(), round_id, person())
     if revision not in (None, found.revision):
         raise Conflict("changed_meanwhile")
     change_round(database(), person(), found, {**settings_of(found), **data}, exchange().reference)
@@ -108,7 +108,7 @@ def change(round_id: int, data: dict[str, Any], revision: int | None) -> Any:
 )  # fmt: skip
 def rule(round_id: int, data: dict[str, Any]) -> Any:
     """Require or rule out a pair, with the reason."""
-    found = get_round(database(), round_id)
+    found = get_round(database(), round_id, person())
     set_rule(database(), person(), found, data, exchange().reference)
     return _told(found)
 
@@ -123,7 +123,7 @@ def rule(round_id: int, data: dict[str, Any]) -> Any:
 )
 def drop_rule(round_id: int, rule_id: int) -> None:
     """Take a rule off."""
-    remove_rule(database(), person(), get_round(database(), round_id), rule_id)
+    remove_rule(database(), person(), get_round(database(), round_id, person()), rule_id)
 
 
 @doors.opens(
@@ -132,7 +132,7 @@ def drop_rule(round_id: int, rule_id: int) -> None:
 )  # fmt: skip
 def clear(round_id: int) -> Any:
     """Work out who would get what; nothing is committed."""
-    found = get_round(database(), round_id)
+    found = get_round(database(), round_id, person())
     made = clear_round(exchange(), database(), person(), found)
     database().flush()
     return round_version(made)
@@ -141,10 +141,10 @@ def clear(round_id: int) -> Any:
 @doors.opens("POST", f"{ONE}/send", roles=SECRETARIAT, scope=CONDUCTS, gives=ProposalList)
 def send(round_id: int) -> Any:
     """Propose the latest version's new pairs to both sides of each."""
-    found = get_round(database(), round_id)
+    found = get_round(database(), round_id, person())
     send_round(database(), person(), found)
     database().flush()
-    return {"items": [proposal(one) for one in proposals_of(database(), found)]}
+    return {"items": [proposal(one) for one in proposals_of(database(), found, person())]}
 
 
 @doors.opens("POST", f"{ONE}/close", roles=SECRETARIAT, scope=CONDUCTS, gives=RoundSaid,
@@ -162,7 +162,7 @@ def cancel(round_id: int) -> Any:
 
 
 def _end(round_id: int, status: RoundStatus) -> dict[str, Any]:
-    found = get_round(database(), round_id)
+    found = get_round(database(), round_id, person())
     end_round(database(), person(), found, status)
     return _told(found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -15,12 +16,12 @@ from broker.clearing import (
     answer_proposal,
     change_round,
     clear_round,
-    count_proposals,
     end_round,
     find_rounds,
     get_proposal,
     get_round,
     get_version,
+    is_large,
     new_pairs,
     open_round,
     own_proposals,
@@ -37,6 +38,7 @@ from broker.clearing_report import (
     POLICY_MEANINGS,
     POLICY_NAMES,
     REASONS,
+    Sight,
     draw,
     group_name,
     levels_of,
@@ -47,6 +49,7 @@ from broker.clearing_report import (
     scarce_offers,
 )
 from broker.interests import find_match
+from broker.jobs import start_job
 from broker.messages import field_problems, sentence
 from broker.pools import answer_pool, ask_pool, find_pools, get_pool, think_of_pools
 from broker.schemas import AnswerSchema, load
@@ -89,7 +92,7 @@ def _label(kind: str) -> str:
 @allow(MODERATORS)
 def rounds() -> str:
     """The clearing rounds, latest first."""
-    return render_template("clearing/rounds.html", page=paginate(database(), find_rounds()))
+    return render_template("clearing/rounds.html", page=paginate(database(), find_rounds(person())))
 
 
 @pages.route("/secretariat/rounds/new", methods=["GET", "POST"])
@@ -111,7 +114,7 @@ def new_round() -> Any:
 @allow(SECRETARIAT)
 def settings(round_id: int) -> Any:
     """Change what a round clears, and how."""
-    found = get_round(database(), round_id)
+    found = get_round(database(), round_id, person())
     if request.method == "GET":
         return _round_form(settings_of(found), found=found)
     data = read_form(request.form, RoundSchema)
@@ -139,7 +142,7 @@ def _to(found: ClearingRound) -> Response:
 @allow(MODERATORS)
 def show(round_id: int) -> Any:
     """A round: its proposal as a table and a picture, its proof, and what can be done."""
-    return _show(get_round(database(), round_id))
+    return _show(get_round(database(), round_id, person()))
 
 
 def _show(
@@ -147,12 +150,13 @@ def _show(
 ) -> str:
     asked = request.args.get("version", "")
     version = get_version(found, int(asked) if asked.isdecimal() and len(asked) < 9 else None)
+    proposals = proposals_of(database(), found, person())
     return render_template(
         "clearing/round.html",
         found=found,
         version=version,
-        counts=count_proposals(database(), found),
-        proposals=proposals_of(database(), found),
+        counts=Counter(str(proposal.status) for proposal in proposals),
+        proposals=proposals,
         new=len(new_pairs(found)) if found.is_running else 0,
         refusal=refusal,
         typed=typed or {},
@@ -164,27 +168,32 @@ def _show(
 def _result(version: RoundVersion) -> dict[str, Any]:
     """What the page shows of a version."""
     left_out = request.args.get("show") == "left_out"
-    positions = needs_left_out(version) if left_out else needs_served(version)
+    sight = Sight(version, person(), exchange().reference)
+    served, outside = needs_served(version, sight), needs_left_out(version, sight)
+    positions = outside if left_out else served
     asked = request.args.get("page", "1")
     page = Page([], int(asked) if asked.isdecimal() and len(asked) < 9 else 1, len(positions))
     number = min(max(page.number, 1), page.pages)
     chosen = positions[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
     return {
         "left_out": left_out,
-        "served_total": len(needs_served(version)),
-        "left_out_total": len(needs_left_out(version)),
+        "served_total": len(served),
+        "left_out_total": len(outside),
+        "only": sight.subregion,
         "page": Page(rows_of(database(), version, chosen), number, len(positions)),
-        "picture": draw(version, exchange().reference, language()),
+        "picture": draw(version, sight, exchange().reference, language()),
         "scarce": scarce_offers(database(), version),
         "scarce_money": scarce_money(database(), version),
-        "levels": levels_of(version),
+        "levels": levels_of(version, sight),
         "money_set_aside": [
             group_name(group, exchange().reference, language())
             for group in version.result.get("money", {}).get("set_aside", ())
+            if sight.of_group(group)
         ],
         "set_aside": [
             group_name(group, exchange().reference, language())
             for group in version.result["set_aside"]
+            if sight.of_group(group)
         ],
     }
 
@@ -192,8 +201,13 @@ def _result(version: RoundVersion) -> dict[str, Any]:
 @pages.post("/secretariat/rounds/<int:round_id>/clear")
 @allow(SECRETARIAT)
 def clear_now(round_id: int) -> Any:
-    """Work out a new version."""
-    found = get_round(database(), round_id)
+    """Work out a new version; of a large exchange in the background."""
+    found = get_round(database(), round_id, person())
+    if is_large(database()):
+        found.require_running()
+        by = person()
+        started = start_job(database(), by, "clear_round", round_id=found.id, by_id=by.id)
+        return redirect(url_for("jobs.show", job_id=started.id))
     try:
         version = clear_round(exchange(), database(), person(), found)
     except Conflict as error:
@@ -214,7 +228,7 @@ def _refused(found: ClearingRound, error: Conflict) -> Any:
 @allow(SECRETARIAT)
 def rule(round_id: int) -> Any:
     """Require or rule out a pair."""
-    found = get_round(database(), round_id)
+    found = get_round(database(), round_id, person())
     data = read_form(request.form, RuleSchema)
     try:
         set_rule(database(), person(), found, data, exchange().reference)
@@ -230,7 +244,7 @@ def rule(round_id: int) -> Any:
 @allow(SECRETARIAT)
 def drop_rule(round_id: int, rule_id: int) -> Response:
     """Take a rule off."""
-    found = get_round(database(), round_id)
+    found = get_round(database(), round_id, person())
     remove_rule(database(), person(), found, rule_id)
     flash(_("The rule is taken off. Clear the round again to see what that changes."), "success")
     return _to(found)
@@ -240,7 +254,7 @@ def drop_rule(round_id: int, rule_id: int) -> Response:
 @allow(MODERATORS)
 def replay_version(round_id: int) -> Any:
     """Work a kept version out again, and say whether the same came of it."""
-    found = get_round(database(), round_id)
+    found = get_round(database(), round_id, person())
     version = get_version(found, request.form.get("version", type=int))
     if version is not None and replay(version):
         flash(
@@ -264,7 +278,7 @@ def replay_version(round_id: int) -> Any:
 @allow(SECRETARIAT)
 def send(round_id: int) -> Any:
     """Propose the latest version's new pairs to both sides of each."""
-    found = get_round(database(), round_id)
+    found = get_round(database(), round_id, person())
     try:
         made = send_round(database(), person(), found)
     except Conflict as error:
@@ -284,7 +298,7 @@ def send(round_id: int) -> Any:
 @allow(SECRETARIAT)
 def end(round_id: int) -> Response:
     """Close or cancel a round."""
-    found = get_round(database(), round_id)
+    found = get_round(database(), round_id, person())
     cancel = request.form.get("how") == "cancel"
     end_round(database(), person(), found, RoundStatus.CANCELLED if cancel else RoundStatus.CLOSED)
     flash(_("The round has ended. What both sides have accepted stays with them."), "success")

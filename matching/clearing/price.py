@@ -104,6 +104,14 @@ def complete_prices(
     needs = np.where(market.exact, needs, np.where(open_demand > 0, 0.0, np.maximum(needs, 0.0)))
     offers = np.where(open_capacity > 0, 0.0, np.maximum(offers, 0.0))
     pairs = gain - needs[market.need] - offers[market.offer]
+    # What holds a pair down may be its offer alone: then the price is the offer's.
+    share = np.full(market.offers, np.inf)
+    given = np.flatnonzero(flow > 0)
+    held = np.where(flow < market.limit, np.maximum(pairs, 0.0), 0.0)
+    np.minimum.at(share, market.offer[given], held[given])
+    share = np.where((open_capacity > 0) | ~np.isfinite(share), 0.0, share)
+    offers += share
+    pairs -= share[market.offer]
     pairs[np.abs(pairs) <= tolerance] = 0.0
     slack = float(pairs @ np.where(pairs > 0, market.most - flow, market.least - flow))
     pairs[(pairs < 0) & (market.least == 0)] = 0.0

@@ -9,13 +9,16 @@ import pytest
 from flask_babel import force_locale
 from sqlalchemy import select
 
+from broker import clearing
 from broker.agreements import begin_terms, propose_agreement, sign_agreement
 from broker.clearing import (
     answer_proposal,
     change_round,
     clear_round,
     end_round,
+    find_rounds,
     get_proposal,
+    get_round,
     open_round,
     remove_rule,
     replay,
@@ -24,13 +27,16 @@ from broker.clearing import (
     set_rule,
     waiting_proposals,
 )
+from broker.jobs import do_waiting_jobs, start_job
 from broker.messages import sentence
 from broker.pools import answer_pool, ask_pool, think_of_pools, waiting_pools
 from broker.schemas import LARGEST_AMOUNT
 from models import (
     AuditEvent,
+    ClearingRound,
     Conflict,
     InvalidInput,
+    Job,
     Match,
     MatchStatus,
     NotAllowed,
@@ -40,8 +46,11 @@ from models import (
     ProposalStatus,
     Role,
     RoundStatus,
+    User,
 )
 from tests.broker.factories import days, make_person, post_need, post_offer
+
+pytestmark = pytest.mark.usefixtures("backend")
 
 FINANCE = {"kind": "finance", "modality": "grant", "detail": "A grant"}
 TRAINING = {"kind": "capacity_building", "modality": "workshop", "detail": "A workshop"}
@@ -670,6 +679,56 @@ def test_group_that_places_no_longer_suffice_for_is_not_served_in_part(session, 
     assert list(got.values()) == [12]
     assert {o for _n, o in got} == {offer.reference}
     assert {n for n, _o in got} < {need.reference for need in needs}
+
+
+def test_large_round_is_cleared_in_the_background(exchange, monkeypatch):
+    monkeypatch.setattr(clearing, "LARGE", 1)
+    with exchange.writing() as session:
+        office = make_person(session, Role.SECRETARIAT)
+        post_need(session, places_wanted=5)
+        post_offer(session, places=3)
+        data = {"name": "Spring", "policy": "fair"}
+        found = open_round(session, office, data, exchange.reference)
+        session.flush()
+        assert clearing.is_large(session)
+        started = start_job(session, office, "clear_round", round_id=found.id, by_id=office.id)
+    assert do_waiting_jobs(exchange) == 1
+    with exchange.reading() as session:
+        done = session.get_one(Job, started.id)
+        assert (str(done.status), done.result["version"]) == ("done", 1)
+        version = session.get_one(ClearingRound, found.id).latest
+        assert sum(who_gets(version).values()) == 3
+        assert replay(version)
+
+
+def test_round_that_was_ended_meanwhile_is_not_cleared_in_the_background(exchange):
+    with exchange.writing() as session:
+        office = make_person(session, Role.SECRETARIAT)
+        data = {"name": "Spring", "policy": "fair"}
+        found = open_round(session, office, data, exchange.reference)
+        session.flush()
+        started = start_job(session, office, "clear_round", round_id=found.id, by_id=office.id)
+    with exchange.writing() as session:
+        ended = session.get_one(ClearingRound, found.id)
+        end_round(session, session.get_one(User, office.id), ended, RoundStatus.CANCELLED)
+    do_waiting_jobs(exchange)
+    with exchange.reading() as session:
+        assert str(session.get_one(Job, started.id).status) == "failed"
+        assert session.get_one(ClearingRound, found.id).versions == []
+
+
+def test_coordinator_sees_the_rounds_of_her_subregion_and_of_the_whole_exchange(
+    session, start, office
+):
+    mine, all_of_it = start(subregion="andean"), start()
+    theirs = start(subregion="caribbean")
+    session.flush()
+    coordinator = make_person(session, Role.COORDINATOR)
+    assert set(session.scalars(find_rounds(coordinator))) == {mine, all_of_it}
+    assert set(session.scalars(find_rounds(office))) == {mine, all_of_it, theirs}
+    assert get_round(session, mine.id, coordinator) is mine
+    with pytest.raises(NotFound):
+        get_round(session, theirs.id, coordinator)
 
 
 @pytest.fixture

@@ -170,3 +170,10 @@ def test_money_is_cleared_to_the_greatest_total_of_all_useful_grants(purse):
         assert (got >= useful)[got > 0].all()
         assert (result.shadow_prices.offers >= 0).all()
         assert (result.shadow_prices.offers[result.left > 0] == 0).all()
+
+
+def test_fair_price_of_the_only_budget_is_what_one_more_unit_adds():
+    alone = sparse.coo_array(([90.0], ([0], [0])), shape=(1, 1))
+    fair = clear_money(alone, [900], [500], policy="fair")
+    assert fair.shadow_prices.offers.tolist() == [90.0]
+    assert clear_money(alone, [900], [501], policy="fair").total - fair.total == 90.0

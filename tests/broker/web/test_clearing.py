@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from broker.clearing import get_round
-from models import NeedPool, PostStatus, Role, RoundProposal
+from models import ClearingRound, Need, NeedPool, PostStatus, Role, RoundProposal
 from tests.broker.factories import make_person, post_need, post_offer
 
 
@@ -62,6 +61,77 @@ def test_round_shows_table_picture_prices_and_the_policies_side_by_side(office, 
     assert "style=" not in body
 
 
+def test_coordinator_sees_her_subregion_alone(office, address, sign_in):
+    andes, caribbean = (
+        sign_in(Role.COORDINATOR, subregion=subregion) for subregion in ("andean", "caribbean")
+    )
+    words = text_of(andes.get(address))
+    assert "Buyers of Lima" in words
+    assert "your subregion, Andean" in words
+    words = text_of(caribbean.get(address))
+    assert "Buyers of Lima" not in words
+    assert "Peru" not in words
+    settings = {"name": "Spring", "policy": "fair", "subregion": "andean"}
+    office.post(f"{address}/settings", data=settings)
+    assert andes.get(address).status_code == 200
+    assert caribbean.get(address).status_code == 404
+    assert "Spring" not in text_of(caribbean.get("/secretariat/rounds"))
+
+
+@pytest.fixture
+def money(exchange):
+    """A budget in euros, and a need in dollars that wants more."""
+    finance = [{"kind": "finance", "modality": "grant", "detail": "A grant"}]
+    with exchange.writing() as session:
+        need = post_need(
+            session, "gov-pe", title="A fund", support=finance, money_most=90_000, currency="USD"
+        )
+        post_offer(session, "caf", title="A purse", support=finance, money=20_000, currency="EUR")
+        return need.id
+
+
+def test_grants_stand_with_their_rates_and_where_more_money_would_help(
+    office, exchange, posts, money, address, sign_in
+):
+    words = text_of(office.get(address))
+    for said in (
+        "EUR 20,000", "Where more money would help most", "one more USD 1,000 adds",
+        "of USD 90,000", "The rates by which amounts were compared", "EUR",
+    ):  # fmt: skip
+        assert said in words, said
+    office.post(f"{address}/send")
+    bank = sign_in(Role.PROVIDER, "caf")
+    words = text_of(bank.get(f"/proposals/{proposals(exchange)[money]}"))
+    assert "EUR 20,000" in words
+    assert "for the need, at" in words
+    assert "EUR 20,000" in text_of(bank.get("/proposals"))
+
+
+def test_sealed_amount_is_on_no_page_but_its_own_sides(office, exchange, posts, money, sign_in):
+    with exchange.writing() as session:
+        need = session.get_one(Need, money)
+        need.money_sealed, need.money_most = True, 12_345
+    made = office.post("/secretariat/rounds/new", data={"name": "Spring", "policy": "fair"})
+    office.post(f"{made.location}/clear")
+    office.post(f"{made.location}/send")
+    bank = sign_in(Role.PROVIDER, "caf")
+    number = proposals(exchange)[money]
+    for reader, page in (
+        (office, made.location), (bank, f"/proposals/{number}"), (bank, "/proposals"),
+    ):  # fmt: skip
+        words = text_of(reader.get(page))
+        assert "12,345" not in words
+        assert "sealed" in words
+    assert "USD 12,34" in text_of(sign_in(Role.FOCAL_POINT).get(f"/proposals/{number}"))
+
+
+def test_clearing_of_a_large_exchange_leads_to_the_job_s_page(office, address, monkeypatch):
+    monkeypatch.setattr("broker.clearing.LARGE", 1)
+    answer = office.post(f"{address}/clear")
+    assert answer.status_code == 302
+    assert answer.location.startswith("/jobs/")
+
+
 def test_left_out_need_stands_with_its_reason(office, address):
     words = text_of(office.get(f"{address}?show=left_out"))
     assert "Money alone" in words
@@ -112,7 +182,7 @@ def test_rules_are_kept_with_their_reason_and_taken_off(office, address, posts):
 def test_pairs_that_cannot_hold_together_are_named_on_the_page(office, address, posts, exchange):
     references = posts[1]
     with exchange.writing() as session:
-        found = get_round(session, int(address.rsplit("/", 1)[1]))
+        found = session.get_one(ClearingRound, int(address.rsplit("/", 1)[1]))
         assert found.latest is not None
         offer = post_offer(session, title="Last seat", places=1)
         reference = offer.reference
