@@ -31,6 +31,7 @@ from broker.web import (
     duplicates,
     endorsements,
     errors,
+    feeds,
     imports,
     jobs,
     ledger,
@@ -38,6 +39,7 @@ from broker.web import (
     matches,
     merging,
     notices,
+    open_data,
     organisations,
     parties,
     partners,
@@ -132,7 +134,7 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
     for module in (
         board, countries, directory, programmes, organisations,
         public, account, search, posts, writing, matches, agreements, parties, documents, ledger, secretariat, reports,
-        assets, weights, clearing, duplicates, webhooks, merging, tokens, jobs, imports,
+        assets, weights, clearing, duplicates, webhooks, feeds, open_data, merging, tokens, jobs, imports,
         notices, searches, silence, mail,
         task_forces, partners, conflicts, endorsements, desk,
     ):  # fmt: skip
