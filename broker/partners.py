@@ -47,6 +47,11 @@ PLAN_SETS = {"peru": "PE", "panama": "PA"}
 
 KINDS = ("country", "institution")
 
+NO_HOSTS = (
+    "task_force", "un_body", "cooperation_agency", "development_bank", "other_donor",
+)  # fmt: skip
+"""Kinds of organisation that support pilots rather than host them."""
+
 NEEDS: Any = Need.__table__
 """The columns that needs alone have, beside a query for posts of both kinds."""
 
@@ -202,11 +207,11 @@ def _home(country: str | None) -> str:
 
 
 def _organisations(session: Session) -> dict[int, Organisation]:
-    """Organisations of the region's countries, by number."""
+    """Organisations of the region's countries that could host a pilot, by number."""
     found = session.scalars(
         select(Organisation)
         .join(Country, Organisation.country_code == Country.code)
-        .where(Country.subregion.is_not(None), Organisation.kind != "task_force")
+        .where(Country.subregion.is_not(None), Organisation.kind.not_in(NO_HOSTS))
     )
     return {organisation.id: organisation for organisation in found}
 

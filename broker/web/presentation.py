@@ -243,6 +243,9 @@ def may_open(endpoint: str) -> bool:
 
 def prepare(app: Flask) -> None:
     """Make all of this known to the templates."""
+    # A filter of a constant ("places" | field_name) must not be worked out once for all readers
+    # when its template is compiled: each has her own language.
+    app.jinja_env.optimized = False
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(

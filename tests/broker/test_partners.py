@@ -101,6 +101,10 @@ class TestFinding:
         assert "CR" not in found(kind="institution")
         assert "tourism-cr" in found(kind="institution")
 
+    def test_who_supports_pilots_is_no_candidate_to_host_one(self, session, found):
+        post_offer(session, "unep-rolac", themes=[TOURISM])
+        assert "unep-rolac" not in found()
+
     def test_only_its_officers_and_the_moderators_look(self, exchange, session, force):
         for role in (Role.FOCAL_POINT, Role.PROVIDER, Role.TASK_FORCE):
             by = make_person(session, role)

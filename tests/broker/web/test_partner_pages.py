@@ -400,3 +400,14 @@ class TestDesk:
         after = queries()
         assert all(b <= a + 3 for a, b in zip(before, after, strict=True)), (before, after)
         assert max(after) < 90
+
+
+def test_names_of_fields_are_each_readers_own_whoever_came_first(exchange, sign_in):
+    with exchange.writing() as session:
+        post_offer(session, "caf", places=40)
+        people = [
+            make_person(session, Role.PROVIDER, "caf", language=language)
+            for language in ("es", "en")
+        ]
+    assert "Cupos en total" in sign_in(people[0]).get("/desk/offers").text
+    assert "Places in all" in sign_in(people[1]).get("/desk/offers").text
