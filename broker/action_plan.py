@@ -36,6 +36,7 @@ from models import (
     ActionPlan,
     Agreement,
     Conflict,
+    Country,
     InvalidInput,
     Need,
     NotAllowed,
@@ -328,7 +329,7 @@ def report_progress(
     values = load(PlanReportSchema, data, reference)
     if values["on"] > today:
         raise InvalidInput({"on": [("future_date", {})]})
-    report = PlanReport(indicator=found[0], by=by, **values)
+    report = PlanReport(indicator=found[0], by_id=by.id, **values)
     session.add(report)
     session.flush()
     record(session, by, "plan.progress", report, after={"indicator": found[0].name, **values})
@@ -609,29 +610,26 @@ def _posts_by_theme(session: Session, kind: str, subregion: str | None) -> dict[
         .where(PostFacet.facet == "theme", Post.kind == kind, Post.status.in_(LIVE))
     )
     if subregion is not None:
-        query = query.join(Need, Need.id == Post.id).where(_in_subregion(subregion))
+        query = query.where(Post.id.in_(_needs_of(subregion)))
     found: dict[str, set[int]] = {}
     for theme, post_id in session.execute(query):
         found.setdefault(theme, set()).add(post_id)
     return found
 
 
-def _in_subregion(subregion: str) -> Any:
-    from models import Country
-
+def _needs_of(subregion: str) -> Select[int]:
     countries = select(Country.code).where(Country.subregion == subregion)
-    return (Need.subregion == subregion) | Need.country_code.in_(countries)
+    return select(Need.id).where((Need.subregion == subregion) | Need.country_code.in_(countries))
 
 
 def _agreements_by_theme(session: Session, subregion: str) -> dict[str, set[int]]:
     rows = session.execute(
         select(PostFacet.code, Agreement.id)
         .join(Agreement, Agreement.need_id == PostFacet.post_id)
-        .join(Need, Need.id == Agreement.need_id)
         .where(
             PostFacet.facet == "theme",
             Agreement.status.in_(PUBLICLY_REGISTERED),
-            _in_subregion(subregion),
+            Agreement.need_id.in_(_needs_of(subregion)),
         )
     )
     found: dict[str, set[int]] = {}
@@ -670,7 +668,8 @@ def choose_line(
     if line.subregion_plan_id is not None:
         raise Conflict("line_is_chosen")
     _require_room(session, plan, line.dimension)
-    line.subregion_plan, line.choice_reason, line.chosen_by = plan, reason.strip()[:2000], by
+    line.subregion_plan, line.choice_reason = plan, reason.strip()[:2000]
+    line.chosen_by_id = by.id
     record(session, by, "plan.line_chosen", line, after={"reason": line.choice_reason})
     return line
 
@@ -682,7 +681,7 @@ def release_line(session: Session, by: User, plan: ActionPlan, line_id: int) -> 
     if line is None or line.subregion_plan_id != plan.id:
         raise NotFound("no_such_line", id=line_id)
     record(session, by, "plan.line_released", line, before={"reason": line.choice_reason})
-    line.subregion_plan, line.choice_reason, line.chosen_by = None, "", None
+    line.subregion_plan, line.choice_reason, line.chosen_by_id = None, "", None
 
 
 # --- The region -----------------------------------------------------------------------------

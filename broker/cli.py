@@ -127,6 +127,7 @@ def demo(no_serve: bool) -> None:
 
     Running it again changes nothing that is there, and is quick.
     """
+    from broker.plan_examples import load_plans
     from broker.report_files import as_text
     from broker.report_scope import ReportScope
     from broker.reports import match_report
@@ -147,6 +148,8 @@ def demo(no_serve: bool) -> None:
             password=password,
         )
         people = [(u.role, u.email, u.organisation.name("en")) for u in loaded.accounts]
+    with exchange.writing() as session:
+        load_plans(session, FIXTURES / "demo" / "plans.yaml", exchange.reference)
     click.echo(
         f"Demonstration: {loaded.needs} needs and {loaded.offers} offers loaded, "
         f"{loaded.known} were there already."
@@ -359,6 +362,12 @@ def load_folder(folder: Path) -> None:
         with exchange.writing() as session:
             counts = load_reference_data(session, reference)
         click.echo(f"{sum(counts.values())} records of reference data.")
+    if (posts / "plans.yaml").is_file():
+        from broker.plan_examples import load_plans
+
+        with exchange.writing() as session:
+            count = load_plans(session, posts / "plans.yaml", exchange.reference)
+        click.echo(f"{count} action plans.")
     if [*posts.glob("needs-*.yaml"), *posts.glob("offers-*.yaml"), *posts.glob("users.yaml")]:
         password = kept_password(exchange.settings.home / "demo-password.txt")
         with exchange.writing() as session:
