@@ -16,8 +16,9 @@ from matching.taxonomy import REGIONAL, Taxonomy
 COMPARED = ("theme", "place", "text")
 """Components by which an entry is compared with a need."""
 
-NEAR = 50.0
-"""Points, 0 to 100, from which an entry is worth a look."""
+NEAR = 40.0
+"""Points, 0 to 100, from which an entry is worth a look: in the demonstration, what lies below shares
+a theme by name alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,13 @@ EMPTY_ROWS = 3
 """Empty rows for further figures on a form."""
 
 
+@pages.app_template_filter("entry_field")
+def entry_field(name: str) -> str:
+    """The name of a field of an entry, as it stands within a sentence."""
+    words = str(ENTRY_FIELD_NAMES.get(name, name))
+    return words[:1].lower() + words[1:]
+
+
 @pages.app_template_filter("near_reason")
 def near_reason(near: NearEntry) -> str:
     """Why an entry is shown for a need."""
