@@ -84,10 +84,15 @@ def as_csv(report: MatchReport, reference: Reference) -> str:
 
     Sections, tables, rows and columns have the same codes in every language; only labels change.
     """
+    return sections_as_csv(lay_out(report, reference))
+
+
+def sections_as_csv(sections: Iterable[Section]) -> str:
+    """Every cell of some sections in that long form."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(HEADINGS)
-    for section in lay_out(report, reference):
+    for section in sections:
         for table in section.tables:
             for line in _long_form(section, table):
                 writer.writerow([_harmless(value) for value in line])
@@ -200,7 +205,21 @@ def as_xlsx(report: MatchReport, reference: Reference) -> bytes:
     """
     book = Workbook()
     with force_locale(report.language):
-        _Book(book, report, reference).write()
+        _ReportBook(book, report, reference).write()
+    return _saved(book)
+
+
+def sections_as_xlsx(
+    sections: Sequence[Section], *, heading: str, told: str, language: str
+) -> bytes:
+    """Sections of their own as a workbook, a sheet for each, in the language of their words."""
+    book = Workbook()
+    with force_locale(language):
+        _Book(book, sections, heading, told, language).write()
+    return _saved(book)
+
+
+def _saved(book: Workbook) -> bytes:
     file = io.BytesIO()
     book.save(file)
     return _without_clock(file.getvalue())
@@ -251,22 +270,32 @@ CODED = tuple(FACET_NAMES)
 
 
 class _Book:
-    """Writes the sheets of one report into one workbook."""
+    """Writes sections into a workbook, a sheet for each."""
 
-    def __init__(self, book: Workbook, report: MatchReport, reference: Reference) -> None:
+    def __init__(
+        self,
+        book: Workbook,
+        sections: Sequence[Section],
+        heading: str,
+        told: str,
+        language: str,
+    ) -> None:
         self.book = book
-        self.report = report
-        self.reference = reference
-        self.sections = lay_out(report, reference)
-        self.titles: dict[str, str] = {}
+        self.sections = sections
+        self.heading = heading
+        self.told = told
+        self.language = language
         self.row_sheets: dict[str, RowSheet] = {}
 
     def write(self) -> None:
         self.book.remove(self.book.worksheets[0])
         sheets = [self.book.create_sheet(self._title(section.title)) for section in self.sections]
-        self._rows()
+        self.write_rows()
         for sheet, section in zip(sheets, self.sections, strict=True):
             self._section(sheet, section)
+
+    def write_rows(self) -> None:
+        """Write the sheets of rows over which formulas count; none unless there are some."""
 
     def _title(self, title: str) -> str:
         """A title that a workbook accepts: 31 signs, none of them reserved, and each only once."""
@@ -274,9 +303,116 @@ class _Book:
         taken = {name.casefold() for name in self.book.sheetnames}
         return plain if plain.casefold() not in taken else f"{plain[:28]} {len(taken)}"
 
-    # --- Sheets of rows
+    def _head(self, sheet: Worksheet, at: int, titles: Sequence[str]) -> None:
+        for place, words in enumerate(titles, start=1):
+            cell = sheet.cell(row=at, column=place)
+            _put(cell, words)
+            cell.font, cell.fill = BOLD, HEAD
+            cell.alignment = Alignment(wrap_text=True, vertical="top")
 
-    def _rows(self) -> None:
+    def _section(self, sheet: Worksheet, section: Section) -> None:
+        widths = [8]
+        _put(sheet.cell(row=1, column=1), f"{self.heading}: {section.title}")
+        sheet.cell(row=1, column=1).font = TITLE
+        _put(sheet.cell(row=2, column=1), self.told)
+        at = 3
+        for words in (*section.warnings, *section.words):
+            _put(sheet.cell(row=at, column=1), words)
+            at += 1
+        # The heading stays in view while the rows below it are read.
+        sheet.freeze_panes = "A3"
+        for table in section.tables:
+            at = self._table(sheet, table, at + 1, widths)
+        _set_widths(sheet, widths)
+
+    def _table(self, sheet: Worksheet, table: Table, at: int, widths: list[int]) -> int:
+        """Write a table from row ``at`` on; the row after it is returned."""
+        if len(table.title) and table.title != sheet.title:
+            _put(sheet.cell(row=at, column=1), table.title)
+            sheet.cell(row=at, column=1).font = BOLD
+            at += 1
+        self._head(sheet, at, [column.title for column in table.columns])
+        first = at + 1
+        place = {row.code: first + n for n, row in enumerate(table.rows)}
+        lines = [*table.rows, *((table.last,) if table.last else ())]
+        for number, row in enumerate(lines, start=first):
+            last = row is table.last
+            for column_number, (column, content) in enumerate(
+                zip(table.columns, row.cells, strict=True), start=1
+            ):
+                cell = sheet.cell(row=number, column=column_number)
+                if last and column.total and table.rows:
+                    letter = get_column_letter(column_number)
+                    _put(cell, Formula(f"=SUM({letter}{first}:{letter}{number - 1})"))
+                else:
+                    _put(cell, self._content(table, column, content, number, column_number, place))
+                if isinstance(content, Figure):
+                    cell.number_format = NUMBER_FORMATS[content.form]
+                if last:
+                    cell.font = BOLD
+                _widen(widths, column_number, words_of(content, self.language))
+        for n, column in enumerate(table.columns, start=1):
+            _widen(widths, n, column.title[:24])
+        end = first + len(lines)
+        if table.note:
+            _put(sheet.cell(row=end, column=1), table.note)
+            end += 1
+        return end
+
+    def _content(
+        self,
+        table: Table,
+        column: Column,
+        content: Content,
+        row: int,
+        place: int,
+        rows: Mapping[str, int],
+    ) -> Any:
+        letters = {c.key: get_column_letter(n) for n, c in enumerate(table.columns, start=1)}
+        if isinstance(content, Ref):
+            return content.words
+        if not isinstance(content, Figure):
+            return content
+        if content.value is None and not column.share:
+            return None
+        if column.share:
+            top, bottom = (f"{letters[key]}{row}" for key in column.share)
+            return Formula(f'=IF({bottom}=0,"",{top}/{bottom})')
+        if column.less and isinstance(content.value, int | float | Decimal):
+            left, right = (f"{letters[key]}{row}" for key in column.less)
+            return Formula(f"={left}-{right}")
+        if content.share and set(content.share) <= rows.keys():
+            letter = get_column_letter(place)
+            top, bottom = (f"{letter}{rows[code]}" for code in content.share)
+            return Formula(f'=IF({bottom}=0,"",{top}/{bottom})')
+        if content.over:
+            return Formula("=" + "+".join(self._over(over) for over in content.over))
+        return content.value
+
+    def _over(self, over: Over) -> str:
+        sheet = self.row_sheets[over.sheet]
+        criteria = ",".join(f'{sheet.range(key)},"{value}"' for key, value in over.criteria.items())
+        if over.median:
+            values = sheet.range(over.column)
+            return f'IF(COUNT({values})=0,"",MEDIAN({values}))'
+        if over.column:
+            total = sheet.range(over.column)
+            return f"SUMIFS({total},{criteria})" if criteria else f"SUM({total})"
+        return f"COUNTIFS({criteria})" if criteria else f"COUNTA({sheet.range(sheet.keys[0])})"
+
+
+class _ReportBook(_Book):
+    """Writes a report into a workbook, with the rows behind its numbers."""
+
+    def __init__(self, book: Workbook, report: MatchReport, reference: Reference) -> None:
+        filters = filters_of(report.scope, reference, report.language)
+        told = [period_of(report.scope, report.language), *(f"{n}: {v}" for n, v in filters)]
+        sections = lay_out(report, reference)
+        super().__init__(book, sections, title_of(report), " · ".join(told), report.language)
+        self.report = report
+        self.reference = reference
+
+    def write_rows(self) -> None:
         report = self.report
         self._posts("needs", _("Needs, all rows"), report.needs)
         self._posts("offers", _("Offers, all rows"), report.offers)
@@ -400,109 +536,6 @@ class _Book:
             for line in self.report.commitments
         )
         self._row_sheet("commitments", _("Commitments, all rows"), columns, rows)
-
-    # --- Sheets of sections
-
-    def _head(self, sheet: Worksheet, at: int, titles: Sequence[str]) -> None:
-        for place, words in enumerate(titles, start=1):
-            cell = sheet.cell(row=at, column=place)
-            _put(cell, words)
-            cell.font, cell.fill = BOLD, HEAD
-            cell.alignment = Alignment(wrap_text=True, vertical="top")
-
-    def _section(self, sheet: Worksheet, section: Section) -> None:
-        report = self.report
-        at, widths = 1, [8]
-        heading = f"{title_of(report)}: {section.title}"
-        _put(sheet.cell(row=1, column=1), heading)
-        sheet.cell(row=1, column=1).font = TITLE
-        told = [period_of(report.scope, report.language)]
-        told += [f"{n}: {v}" for n, v in filters_of(report.scope, self.reference, report.language)]
-        _put(sheet.cell(row=2, column=1), " · ".join(told))
-        at = 3
-        for words in (*section.warnings, *section.words):
-            _put(sheet.cell(row=at, column=1), words)
-            at += 1
-        # The heading stays in view while the rows below it are read.
-        sheet.freeze_panes = "A3"
-        for table in section.tables:
-            at = self._table(sheet, table, at + 1, widths)
-        _set_widths(sheet, widths)
-
-    def _table(self, sheet: Worksheet, table: Table, at: int, widths: list[int]) -> int:
-        """Write a table from row ``at`` on; the row after it is returned."""
-        if len(table.title) and table.title != sheet.title:
-            _put(sheet.cell(row=at, column=1), table.title)
-            sheet.cell(row=at, column=1).font = BOLD
-            at += 1
-        self._head(sheet, at, [column.title for column in table.columns])
-        first = at + 1
-        place = {row.code: first + n for n, row in enumerate(table.rows)}
-        lines = [*table.rows, *((table.last,) if table.last else ())]
-        for number, row in enumerate(lines, start=first):
-            last = row is table.last
-            for column_number, (column, content) in enumerate(
-                zip(table.columns, row.cells, strict=True), start=1
-            ):
-                cell = sheet.cell(row=number, column=column_number)
-                if last and column.total and table.rows:
-                    letter = get_column_letter(column_number)
-                    _put(cell, Formula(f"=SUM({letter}{first}:{letter}{number - 1})"))
-                else:
-                    _put(cell, self._content(table, column, content, number, column_number, place))
-                if isinstance(content, Figure):
-                    cell.number_format = NUMBER_FORMATS[content.form]
-                if last:
-                    cell.font = BOLD
-                _widen(widths, column_number, words_of(content, self.report.language))
-        for n, column in enumerate(table.columns, start=1):
-            _widen(widths, n, column.title[:24])
-        end = first + len(lines)
-        if table.note:
-            _put(sheet.cell(row=end, column=1), table.note)
-            end += 1
-        return end
-
-    def _content(
-        self,
-        table: Table,
-        column: Column,
-        content: Content,
-        row: int,
-        place: int,
-        rows: Mapping[str, int],
-    ) -> Any:
-        letters = {c.key: get_column_letter(n) for n, c in enumerate(table.columns, start=1)}
-        if isinstance(content, Ref):
-            return content.words
-        if not isinstance(content, Figure):
-            return content
-        if content.value is None and not column.share:
-            return None
-        if column.share:
-            top, bottom = (f"{letters[key]}{row}" for key in column.share)
-            return Formula(f'=IF({bottom}=0,"",{top}/{bottom})')
-        if column.less and isinstance(content.value, int | float | Decimal):
-            left, right = (f"{letters[key]}{row}" for key in column.less)
-            return Formula(f"={left}-{right}")
-        if content.share and set(content.share) <= rows.keys():
-            letter = get_column_letter(place)
-            top, bottom = (f"{letter}{rows[code]}" for code in content.share)
-            return Formula(f'=IF({bottom}=0,"",{top}/{bottom})')
-        if content.over:
-            return Formula("=" + "+".join(self._over(over) for over in content.over))
-        return content.value
-
-    def _over(self, over: Over) -> str:
-        sheet = self.row_sheets[over.sheet]
-        criteria = ",".join(f'{sheet.range(key)},"{value}"' for key, value in over.criteria.items())
-        if over.median:
-            values = sheet.range(over.column)
-            return f'IF(COUNT({values})=0,"",MEDIAN({values}))'
-        if over.column:
-            total = sheet.range(over.column)
-            return f"SUMIFS({total},{criteria})" if criteria else f"SUM({total})"
-        return f"COUNTIFS({criteria})" if criteria else f"COUNTA({sheet.range(sheet.keys[0])})"
 
 
 def _coded(codes: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import typst
 from flask_babel import force_locale
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 
 from broker.paths import TEMPLATES
 from broker.reference import Reference
@@ -27,6 +28,9 @@ from broker.report_sections import (
 from broker.reports import MatchReport
 
 TEMPLATE = TEMPLATES / "reports" / "report.typ"
+
+EXCHANGE = _l("Exchange of support for sustainable consumption and production")
+"""Who hands a report out."""
 
 LISTED = 25
 """Rows of each list that are printed; the workbook has all of them."""
@@ -64,6 +68,25 @@ def as_pdf(report: MatchReport, reference: Reference) -> bytes:
     return typeset(TEMPLATE, "report", sheet)
 
 
+def sections_as_pdf(
+    sections: Sequence[Section], *, heading: str, told: str, basis: Sequence[str], language: str
+) -> bytes:
+    """Sections of their own as a PDF like that of the report, in the language of their words."""
+    with force_locale(language):
+        sheet = {
+            "language": language,
+            "title": heading,
+            "author": str(EXCHANGE),
+            "period": told,
+            "filters": [],
+            "basis": list(basis),
+            "made": "",
+            "contents": _("Contents"),
+            "sections": [sheet_of(section, language) for section in sections],
+        }
+    return typeset(TEMPLATE, "report", sheet)
+
+
 def typeset(template: Path, name: str, sheet: dict[str, Any]) -> bytes:
     """A PDF of a template to which ``sheet`` is given as the input ``name``."""
     pdf = typst.compile(
@@ -93,7 +116,7 @@ def _lay_out(report: MatchReport, reference: Reference) -> dict[str, Any]:
     return {
         "language": language,
         "title": title_of(report),
-        "author": _("Exchange of support for sustainable consumption and production"),
+        "author": str(EXCHANGE),
         "period": period_of(scope, language),
         "filters": [f"{name}: {value}" for name, value in filters],
         "basis": basis,

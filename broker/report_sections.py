@@ -118,12 +118,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class Ref:
-    """A thing of the exchange that has a page of its own."""
+    """A thing of the exchange that has a page of its own; an organisation's is named by its code."""
 
     kind: str
     id: int
     words: str
-    language: str = ""
+    code: str = ""
 
 
 Content = str | int | float | date | Figure | Ref | None

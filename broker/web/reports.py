@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, make_response, render_template, request, url_for
+from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from broker.explanations import BAND_NAMES
 from broker.messages import field_problems
-from broker.report_files import FILES
+from broker.questionnaire import answer_questionnaire
+from broker.report_files import FILES, sections_as_csv, sections_as_xlsx
+from broker.report_pdf import sections_as_pdf
 from broker.report_rows import ANSWER_TIME, ReportRows, choose_run, find_rows
 from broker.report_scope import (
     FILTER_NAMES,
@@ -24,6 +27,7 @@ from broker.report_sections import (
     Figure,
     Ref,
     Rows,
+    Section,
     filters_of,
     lay_out,
     period_of,
@@ -32,8 +36,8 @@ from broker.report_sections import (
 from broker.reports import BEST, FACET_NAMES, INTEREST_NAMES, MatchReport, match_report
 from broker.secretariat import find_runs, scope_of
 from broker.supply_demand import FACETS, codes_of
-from broker.web.access import MODERATORS, allow, person
-from broker.web.presentation import choices, paginate
+from broker.web.access import EVERYBODY, MODERATORS, allow, person
+from broker.web.presentation import choices, label, paginate
 from broker.web.reading import database, exchange, language, today
 from models import InvalidInput
 
@@ -75,6 +79,8 @@ def ref_address(ref: Ref) -> str:
     """The page of a thing that a report names."""
     if ref.kind == "agreement":
         return url_for("agreements.show", agreement_id=ref.id)
+    if ref.kind == "organisation":
+        return url_for("public.organisation", code=ref.code)
     if ref.kind == "run":
         return url_for("secretariat.run", run_id=ref.id)
     return url_for("posts.page", kind=ref.kind, post_id=ref.id)
@@ -200,3 +206,70 @@ def rows(name: str) -> str:
         filters=filters_of(scope, exchange().reference, language(), _force_name(scope.task_force)),
         period=period_of(scope, language()),
     )
+
+
+@pages.get("/questionnaire")
+@pages.get("/secretariat/questionnaire")
+@allow(EVERYBODY)
+def questionnaire() -> str:
+    """The supply questionnaire and the programmes' points, answered from public data."""
+    subregion = _subregion_asked()
+    return render_template(
+        "reports/questionnaire.html",
+        sections=_answers(subregion),
+        subregion=subregion,
+        address=public_address,
+    )
+
+
+@pages.get("/questionnaire.<any(csv, xlsx, pdf):ending>")
+@allow(EVERYBODY)
+def questionnaire_file(ending: str) -> Response:
+    """The answers for other programs, as a workbook, or on paper."""
+    subregion = _subregion_asked()
+    sections, heading = _answers(subregion), _("Supply questionnaire")
+    told = label("subregion", subregion or "regional")
+    content: str | bytes
+    if ending == "csv":
+        content = sections_as_csv(sections)
+    elif ending == "xlsx":
+        content = sections_as_xlsx(sections, heading=heading, told=told, language=language())
+    else:
+        basis = [_("As it stood on %(day)s.", day=words_of(today(), language()))]
+        content = sections_as_pdf(
+            sections, heading=heading, told=told, basis=basis, language=language()
+        )
+    response = make_response(content)
+    response.headers["Content-Type"] = FILES[ending].media
+    name = f"questionnaire-{today().isoformat()}.{ending}"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _answers(subregion: str | None) -> tuple[Section, ...]:
+    return answer_questionnaire(
+        database(),
+        exchange().reference,
+        language=language(),
+        today=today(),
+        subregion=subregion,
+    )
+
+
+def _subregion_asked() -> str | None:
+    code = request.args.get("subregion") or None
+    if code is not None and code not in set(exchange().reference.codes("subregion")):
+        raise InvalidInput({"subregion": [("unknown_code", {"code": code[:60]})]})
+    return None if code == "regional" else code
+
+
+LISTS_OF = {"needs": "posts.needs", "offers": "posts.offers", "agreements": "agreements.register"}
+"""Public list → its page."""
+
+
+def public_address(rows: Rows) -> str:
+    """The public list behind a number; several codes of one filter mean any of them."""
+    values: dict[str, Any] = {name: value.split(",") for name, value in rows.values.items()}
+    if rows.name != "agreements":
+        values["open"] = 1
+    return url_for(LISTS_OF[rows.name], **values)

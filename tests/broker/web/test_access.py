@@ -194,6 +194,8 @@ TABLE = {
     "reports.show": MODERATORS,
     "reports.file": MODERATORS,
     "reports.rows": MODERATORS,
+    "reports.questionnaire": EVERYBODY,
+    "reports.questionnaire_file": EVERYBODY,
     "secretariat.run_now": OFFICE,
     "secretariat.users": OFFICE,
     "secretariat.new_user": OFFICE,
