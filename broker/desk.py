@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
 from sqlalchemy.orm import Session, selectin_polymorphic, selectinload
 
 from broker.agreements import RegisterFilter, Step, find_agreements, standing
@@ -28,16 +29,25 @@ from models import (
     Agreement,
     AgreementParty,
     AgreementStatus,
+    AgreementTerms,
+    Country,
+    Interest,
+    InvitationStatus,
     Match,
+    MatchStatus,
+    Milestone,
     Need,
     NeedPool,
     Offer,
     Organisation,
     Pairing,
     PilotInvitation,
+    PoolMember,
+    PoolStatus,
     Post,
     PostFacet,
     PostStatus,
+    ProposalStatus,
     RoundProposal,
     TaskForce,
     User,
@@ -156,6 +166,135 @@ def lay_out_desk(session: Session, by: User, *, today: date) -> Desk:
         counts=count_own_posts(session, by),
         latest={status: posts for status in ORDER if (posts := latest.get(status))},
     )
+
+
+def count_waiting(session: Session, by: User, *, today: date) -> int:
+    """How many things lie on the person's desk: as many as :func:`lay_out_desk` finds.
+
+    In one statement, since every page shows it.
+    """
+    expiring = and_(Post.status.in_(LIVE), Post.expires_on <= today + SOON)
+    unfinished = Post.status.in_((PostStatus.RETURNED, PostStatus.DRAFT))
+    counts = [_count(own_posts(by).where(sort).limit(MOST)) for sort in (expiring, unfinished)]
+    if by.acts_for(by.organisation_id):
+        counts += [_count(query) for query in _awaited(by, today)]
+    if by.may_endorse_for(by.organisation_id):
+        to_endorse = select(Need.id).where(Need.organisation_id == by.organisation_id)
+        counts.append(_count(to_endorse.where(Need.status == PostStatus.TO_ENDORSE)))
+    if by.active and by.role in MODERATORS:
+        counts.append(_count(_reviewed_by(by)))
+    return session.scalar(select(sum(counts[1:], counts[0]))) or 0
+
+
+def _count(query: Select[Any]) -> ColumnElement[int]:
+    found = query.with_only_columns(literal(1)).order_by(None).options().subquery()
+    return select(func.count()).select_from(found).scalar_subquery()
+
+
+def _awaited(by: User, today: date) -> Iterator[Select[Any]]:
+    """What waits for a word of the person's organisation."""
+    kinds = [kind for kind in ("need", "offer") if by.may_post(kind)]
+    own = select(Post.id).where(Post.organisation_id == by.organisation_id, Post.kind.in_(kinds))
+    yield (
+        select(Match.id)
+        .join(Interest, Interest.match_id == Match.id)
+        .where(
+            Match.status == MatchStatus.INTEREST,
+            Interest.answer.is_(None),
+            or_(
+                and_(Interest.side == "offer", Match.need_id.in_(own)),
+                and_(Interest.side == "need", Match.offer_id.in_(own)),
+            ),
+        )
+    )
+    proposal = RoundProposal
+    yield select(proposal.id).where(
+        proposal.status == ProposalStatus.WAITING,
+        or_(
+            and_(proposal.need_id.in_(own), ~proposal.answers.any(side="need")),
+            and_(proposal.offer_id.in_(own), ~proposal.answers.any(side="offer")),
+        ),
+    )
+    yield select(NeedPool.id).where(
+        NeedPool.status == PoolStatus.ASKED,
+        NeedPool.members.any(and_(PoolMember.consent.is_(None), PoolMember.need_id.in_(own))),
+    )
+    yield select(PilotInvitation.id).where(
+        PilotInvitation.organisation_id == by.organisation_id,
+        PilotInvitation.status == InvitationStatus.ASKED,
+    )
+    acted = select(Match.id).where(
+        Match.need_id == Pairing.need_id,
+        Match.offer_id == Pairing.offer_id,
+        Match.status != MatchStatus.SUGGESTED,
+    )
+    live = own.where(Post.status.in_(LIVE))
+    yield select(Pairing.id).where(
+        or_(Pairing.need_id.in_(live), Pairing.offer_id.in_(live)), ~acted.exists()
+    )
+    yield _agreements_awaiting(by, today)
+
+
+def _agreements_awaiting(by: User, today: date) -> Select[Any]:
+    """Agreements at one of ``OWN_STEPS``, as :func:`broker.agreements.standing` tells them."""
+    newest = (
+        select(func.max(AgreementTerms.number))
+        .where(AgreementTerms.agreement_id == Agreement.id)
+        .correlate(Agreement)
+        .scalar_subquery()
+    )
+    party = AgreementParty
+    late = Agreement.milestones.any(and_(Milestone.done_on.is_(None), Milestone.due < today))
+    over = Agreement.terms.any(and_(AgreementTerms.number == newest, AgreementTerms.ends < today))
+    status = Agreement.status
+    return (
+        select(Agreement.id)
+        .join(party, party.agreement_id == Agreement.id)
+        .where(
+            party.organisation_id == by.organisation_id,
+            or_(
+                and_(
+                    status == AgreementStatus.PROPOSED,
+                    or_(party.accepted_number.is_(None), party.accepted_number != newest),
+                ),
+                and_(status == AgreementStatus.NEGOTIATED, party.signed_at.is_(None)),
+                status == AgreementStatus.SIGNED,
+                and_(status == AgreementStatus.ACTIVE, or_(late, over)),
+            ),
+        )
+    )
+
+
+def _reviewed_by(by: User) -> Select[Any]:
+    """Submitted posts that the person may review, as the posts' own rule says."""
+    query = select(Post.id).where(
+        Post.status == PostStatus.SUBMITTED, Post.organisation_id != by.organisation_id
+    )
+    if by.is_secretariat:
+        return query
+    inside = select(Country.code).where(Country.subregion == by.subregion)
+    of_region = select(Country.code).where(Country.subregion.is_not(None))
+    needs = select(Need.id).where(
+        or_(
+            Need.country_code.in_(inside),
+            and_(
+                or_(Need.country_code.is_(None), Need.country_code.not_in(of_region)),
+                Need.subregion == by.subregion,
+            ),
+        )
+    )
+    served = select(PostFacet.post_id).where(PostFacet.facet == "serves_subregion")
+    at_home = select(Organisation.id).where(Organisation.country_code.in_(inside))
+    offers = select(Offer.id).where(
+        or_(
+            and_(
+                Offer.id.in_(served.where(PostFacet.code == by.subregion)),
+                Offer.id.not_in(served.where(PostFacet.code != by.subregion)),
+            ),
+            and_(Offer.id.not_in(served), Offer.organisation_id.in_(at_home)),
+        )
+    )
+    return query.where(or_(Post.id.in_(needs), Post.id.in_(offers)))
 
 
 def own_posts(by: User, *statuses: PostStatus) -> Select[Post]:

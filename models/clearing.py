@@ -16,7 +16,7 @@ from models.errors import Conflict, InvalidInput, NotAllowed
 from models.life import Life
 from models.match import side_between
 from models.post import Need, Offer
-from models.user import MODERATORS, User
+from models.user import MODERATORS, Role, User
 
 
 class RoundStatus(StrEnum):
@@ -417,10 +417,11 @@ class NeedPool(Base):
         Raises
         ------
         NotAllowed
-            For anybody but the secretariat.
+            For anybody but the secretariat, the subregion's coordinator and a task force.
         """
-        if not by.is_secretariat:
-            raise NotAllowed("secretariat_only")
+        asks = by.role == Role.TASK_FORCE or by.moderates(frozenset({subregion}))
+        if not (by.active and asks):
+            raise NotAllowed("ask_pool")
         members = [PoolMember(need=need) for need in needs]
         return cls(
             subregion=subregion,

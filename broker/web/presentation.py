@@ -20,8 +20,8 @@ from markupsafe import Markup, escape
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from broker.desk import count_waiting
 from broker.field_names import FIELD_NAMES, illustrative_names
-from broker.interests import waiting_interests
 from broker.messages import STATES
 from broker.sources import DOCUMENTS, MANDATE_SETS
 from broker.web.access import allowed_roles, reader
@@ -286,4 +286,4 @@ def prepare(app: Flask) -> None:
         user = reader()
         if user is None:
             return {"waiting_count": 0}
-        return {"waiting_count": len(waiting_interests(database(), user))}
+        return {"waiting_count": count_waiting(database(), user, today=today())}
