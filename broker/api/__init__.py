@@ -19,6 +19,7 @@ from broker.api import (
     agreements,
     caller,
     description,
+    directory,
     matches,
     organisations,
     posts,
@@ -31,7 +32,17 @@ from broker.schemas import LARGEST_AMOUNT, Code, Money
 from broker.web.addresses import CodeConverter, NumberConverter
 from models import SCOPES
 
-DOORS = (posts, matches, agreements, rounds, organisations, reference, reports, account)
+DOORS = (
+    posts,
+    matches,
+    agreements,
+    rounds,
+    directory,
+    organisations,
+    reference,
+    reports,
+    account,
+)
 
 ABOUT = """Matches what countries need with what partners offer, and follows it to agreements.
 

@@ -4,8 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from models import Match, MatchStatus, Role
-from tests.broker.factories import days, post_need, post_offer
+from broker.directory import save_entry
+from models import EntryKind, EntryStatus, Match, MatchStatus, Role, utc_now
+from tests.broker.factories import days, make_person, post_need, post_offer
 
 
 @pytest.fixture
@@ -184,3 +185,31 @@ def test_reference_data_and_organisations_are_everybodys(program):
     found = program().get("/organisations?q=caf&limit=5").json["items"]
     assert "caf" in [organisation["code"] for organisation in found]
     assert program().get("/organisations/caf").json["code"] == "caf"
+
+
+def test_the_directories_are_everybodys_without_contacts(program, exchange, pair):
+    with exchange.writing() as session:
+        by = make_person(session, Role.PROVIDER)
+        data = {
+            "language": "en",
+            "title": "Cleaner production in tanneries",
+            "description": "Public buyers were trained and water was saved.",
+            "themes": ["sustainable_public_procurement"],
+            "country": "PE",
+            "contact_email": "who@caf.example",
+        }
+        found = save_entry(session, by, EntryKind.PRACTICE, data, exchange.reference)
+        found.status, found.published_at = EntryStatus.PUBLISHED, utc_now()
+        session.flush()
+    (listed,) = (
+        program().get("/directory?kind=practice&theme=sustainable_public_procurement").json["items"]
+    )
+    assert listed["content"]["title"] == data["title"]
+    assert "contact_email" not in listed["content"]
+    assert program().get("/directory?kind=specialist").json["items"] == []
+    one = program(Role.FOCAL_POINT).get(listed["links"]["self"])
+    assert one.json["content"]["contact_email"] == "who@caf.example"
+    assert one.headers["ETag"]
+    near = program(Role.FOCAL_POINT).get(f"/needs/{pair[0]}/precedents").json["items"]
+    assert [row["entry"]["id"] for row in near] == [listed["id"]]
+    assert near[0]["reason_text"]
