@@ -105,13 +105,13 @@ def blank(by: User) -> dict[str, Any]:
     """
     if not may_write(by):
         raise NotAllowed("write_entry")
-    return {
+    own = {
         "organisation": by.organisation.code,
         "country": by.organisation.country_code,
-        "language": by.language,
         "contact_role": by.name,
         "contact_email": by.email,
     }
+    return {"language": by.language, **({} if writes_for_others(by) else own)}
 
 
 def _load(
@@ -181,7 +181,7 @@ def save_entry(
         For fields that are filled in wrongly, and for an organisation that is not hers.
     """
     values = _load(kind, {**blank(by), **data}, reference, whole=False)
-    organisation = _named(session, "organisation", values["organisation"])
+    organisation = _named(session, "organisation", values.get("organisation"))
     assert organisation is not None  # noqa: S101 - a missing one is a problem of the field
     entry = Entry(
         kind=kind,
