@@ -43,6 +43,7 @@ SENTENCES = {
     "answer_own_interest": _l("The other side answers your interest; you cannot answer it yourself."),
     "agreement_party": _l("Only the parties of this agreement may do this."),
     "see_agreement": _l("This agreement is still being negotiated. Only its parties may read it."),
+    "ask_pool": _l("Only the secretariat, the subregion’s coordinator and task forces may ask countries to pool their needs."),
     "pool_member": _l("Only the countries whose needs are to be pooled may answer this."),
     "secretariat_only": _l("Only the secretariat may do this."),
     "sign_in_needed": _l("Please sign in first."),
@@ -156,6 +157,8 @@ SENTENCES = {
     "clearing_amount_too_large": _l("A post states more places than can be counted. Ask its author to correct the number."),
     "clearing_impossible": _l("This round cannot be cleared as it is set up. Look at its rules and at these posts: %(needs)s; %(offers)s."),
     "no_coordinator": _l("Nobody coordinates %(subregion)s on the exchange, so nobody could post the regional need. Open an account for its coordinator first."),
+    "pool_unlike": _l("These needs cannot become one: they must be of at least two countries of one subregion, with a theme and a kind of support in common."),
+    "pool_of_other_themes": _l("None of your task force’s themes is common to these needs."),
     "pool_taken": _l("These needs can no longer be pooled: one of them has left the exchange, or is asked about in another pool."),
     # Capacity
     "capacity_exceeded": _l("The offer %(reference)s has not enough left for this: asked are %(places_asked)s places and %(money_asked)s %(currency)s; left are %(places_left)s places and %(money_left)s %(currency)s. Propose smaller terms."),

@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from marshmallow import fields, validate
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
 from broker.conflicts import require_no_conflict
 from broker.exchange import Exchange
-from broker.news import tell_of_pairing
+from broker.news import tell_of_pairing, tell_of_pool
+from broker.pools import MOST_MEMBERS, coordinator_of, likeness_of
 from broker.posts import find_live_post
 from broker.schemas import Strict, Text, load
+from broker.task_forces import force_of
 from models import (
     LIVE,
     PAIRERS,
@@ -23,9 +26,12 @@ from models import (
     Match,
     MatchStatus,
     Need,
+    NeedPool,
     NotAllowed,
     Offer,
     Pairing,
+    PoolMember,
+    PoolStatus,
     Post,
     User,
 )
@@ -93,6 +99,61 @@ def _live(session: Session, reference: str, field: str) -> Any:
     if post is None:
         raise InvalidInput({field: [("no_live_post", {"reference": reference})]})
     return post
+
+
+class PoolSchema(Strict):
+    """Needs, by their references, that a person would make one."""
+
+    needs = fields.List(Text(80), required=True, validate=validate.Length(min=1, max=MOST_MEMBERS))
+
+
+def suggest_pool(
+    exchange: Exchange, session: Session, by: User, data: Mapping[str, Any]
+) -> NeedPool:
+    """Ask the countries of some needs whether they may become one regional need.
+
+    Nothing changes until every country has consented.
+
+    Raises
+    ------
+    NotAllowed
+        For anybody but the moderators of the subregion and task forces, and with a conflict of
+        interest.
+    InvalidInput
+        If a need is not on the exchange under that reference.
+    Conflict
+        If the needs have no theme and no kind of support in common, are not of several countries
+        of one subregion, or are none of the task force's; if one is asked about already; if
+        nobody coordinates the subregion.
+    """
+    values = load(PoolSchema, data, exchange.reference)
+    needs: list[Need] = [
+        _live(session, reference, "need") for reference in dict.fromkeys(values["needs"])
+    ]
+    themes = set.intersection(*(set(need.codes("theme")) for need in needs))
+    kinds = set.intersection(*(set(need.support_kinds) for need in needs))
+    subregions = {subregion for need in needs for subregion in need.subregions()}
+    countries = {need.country_code for need in needs}
+    if not (themes and kinds and len(subregions) == 1 and len(countries - {None}) > 1):
+        raise Conflict("pool_unlike")
+    force = force_of(session, by)
+    if force is not None and not themes & set(force.themes):
+        raise Conflict("pool_of_other_themes")
+    taken = select(PoolMember.id).join(NeedPool, PoolMember.pool_id == NeedPool.id)
+    asked = taken.where(
+        PoolMember.need_id.in_([need.id for need in needs]),
+        NeedPool.status != PoolStatus.REFUSED,
+    )
+    if session.scalar(asked.limit(1)) is not None:
+        raise Conflict("pool_taken")
+    subregion = subregions.pop()
+    coordinator_of(session, subregion, exchange.reference, by)
+    require_no_conflict(session, by, *needs)
+    pool = NeedPool.ask(needs, subregion, likeness_of(exchange, session, needs), by)
+    session.add(pool)
+    record(session, by, "pool.asked", pool, after={"needs": [need.reference for need in needs]})
+    tell_of_pool(session, by, pool)
+    return pool
 
 
 def find_pairing(session: Session, need: Need, offer: Offer) -> Pairing | None:

@@ -62,7 +62,7 @@ def find_pools() -> Select[NeedPool]:
 
 
 def get_pool(session: Session, pool_id: int, by: User) -> NeedPool:
-    """A pool that concerns the person's country, or any for the moderators.
+    """A pool that concerns the person's country, that her own asked for, or any for the moderators.
 
     Raises
     ------
@@ -70,9 +70,19 @@ def get_pool(session: Session, pool_id: int, by: User) -> NeedPool:
         ``no_such_pool``.
     """
     pool = session.get(NeedPool, pool_id)
-    if pool is None or not (pool.members_of(by) or by.moderates(frozenset({pool.subregion}))):
+    if pool is None or not (
+        pool.members_of(by)
+        or by.moderates(frozenset({pool.subregion}))
+        or pool.by.organisation_id == by.organisation_id
+    ):
         raise NotFound("no_such_pool")
     return pool
+
+
+def likeness_of(exchange: Exchange, session: Session, needs: Sequence[Need]) -> float:
+    """How alike some needs are on average, from 0 to 1; what is hardly alike counts as 0."""
+    pairs = len(needs) * (len(needs) - 1) / 2
+    return float(_likeness(exchange, session, needs).sum()) / pairs if pairs else 0.0
 
 
 def think_of_pools(exchange: Exchange, session: Session) -> list[PoolIdea]:
@@ -144,7 +154,7 @@ def ask_pool(exchange: Exchange, session: Session, by: User, need_ids: Sequence[
             break
     else:
         raise Conflict("pool_taken")
-    _coordinator(session, idea.subregion, exchange.reference, by)
+    coordinator_of(session, idea.subregion, exchange.reference, by)
     require_no_conflict(session, by, *idea.needs)
     pool = NeedPool.ask(idea.needs, idea.subregion, idea.likeness, by)
     session.add(pool)
@@ -175,7 +185,8 @@ def answer_pool(
     tell_of_pool_answer(session, by, pool)
 
 
-def _coordinator(session: Session, subregion: str, reference: Reference, by: User) -> User:
+def coordinator_of(session: Session, subregion: str, reference: Reference, by: User) -> User:
+    """Who gets the draft of a subregion's regional need; raises ``no_coordinator``."""
     found = session.scalar(
         select(User)
         .where(User.role == Role.COORDINATOR, User.subregion == subregion, User.active)
@@ -190,7 +201,7 @@ def _coordinator(session: Session, subregion: str, reference: Reference, by: Use
 
 def _draft(session: Session, by: User, pool: NeedPool, reference: Reference) -> Need:
     """One need out of many: their countries' words one below the other, and their places added."""
-    coordinator = _coordinator(session, pool.subregion, reference, by)
+    coordinator = coordinator_of(session, pool.subregion, reference, by)
     needs = [member.need for member in pool.members]
     language = Counter(need.language for need in needs).most_common(1)[0][0]
     places = [open_places for need in needs if (open_places := need.places_open())]

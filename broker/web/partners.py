@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 
 from broker.matches import score_of
 from broker.messages import field_problems, sentence
-from broker.pairings import PairingSchema, suggest_pairing
+from broker.pairings import PairingSchema, suggest_pairing, suggest_pool
 from broker.partners import (
     KINDS,
     FoundPartner,
@@ -26,6 +26,7 @@ from broker.partners import (
     invitations_of,
     invite_partner,
 )
+from broker.pools import MOST_MEMBERS
 from broker.posts import find_live_post
 from broker.task_forces import get_task_force, lay_out_force, require_partner_seeker
 from broker.web.access import POSTERS, SIGNED_IN, allow, person
@@ -224,3 +225,33 @@ def pair() -> Any:
     if need.is_own_of(person()) or person().moderates(need.subregions()):
         return redirect(url_for("matches.pair", need_id=made.need_id, offer_id=made.offer_id))
     return redirect(url_for("posts.page", kind="need", post_id=made.need_id))
+
+
+@pages.get("/pools/new")
+@allow(SEEKERS)
+def pool() -> str:
+    """Needs that could be one, to be looked at before their countries are asked."""
+    return _pool(request.args.getlist("need"))
+
+
+def _pool(references: list[str], refusal: str = "") -> str:
+    chosen = list(dict.fromkeys(references))[:MOST_MEMBERS]
+    found = [find_live_post(database(), "need", reference) for reference in chosen]
+    return render_template(
+        "partners/pool.html", needs=[need for need in found if need is not None], refusal=refusal
+    )
+
+
+@pages.post("/pools/new")
+@allow(SEEKERS)
+def ask() -> Any:
+    """Ask the countries whether their needs may become one."""
+    references = request.form.getlist("need")
+    try:
+        asked = suggest_pool(exchange(), database(), person(), {"needs": references})
+    except InvalidInput as error:
+        return _pool(references, sentence(error)), 422
+    except Conflict as error:
+        return _pool(references, sentence(error)), 409
+    flash(_("The countries are asked. Nothing changes until each of them has consented."))
+    return redirect(url_for("clearing.pool", pool_id=asked.id))

@@ -5,7 +5,14 @@ import pytest
 from broker import interests
 from broker.conflicts import declare_conflict
 from broker.messages import sentence
-from broker.pairings import find_pairing, pairings_of, suggest_pairing, waiting_pairings
+from broker.pairings import (
+    find_pairing,
+    pairings_of,
+    suggest_pairing,
+    suggest_pool,
+    waiting_pairings,
+)
+from broker.pools import answer_pool, get_pool
 from models import Conflict, InvalidInput, NotAllowed, Role
 from tests.broker.factories import days, make_person, post_need, post_offer
 
@@ -120,3 +127,59 @@ def test_a_moderator_does_not_pair_what_her_own_organisation_posts(session, sugg
     office = make_person(session, Role.SECRETARIAT, "caf")
     with pytest.raises(NotAllowed, match="conflict_of_interest"):
         suggest(office, post_need(session), post_offer(session, "caf"))
+
+
+class TestPools:
+    @pytest.fixture
+    def coordinator(self, session):
+        return make_person(session, Role.COORDINATOR)
+
+    def ask(self, exchange, session, by, *needs):
+        data = {"needs": [need.reference for need in needs]}
+        return suggest_pool(exchange, session, by, data)
+
+    def test_a_task_force_asks_the_countries_of_like_needs(
+        self, exchange, session, officer, coordinator
+    ):
+        needs = [post_need(session, code) for code in ("gov-pe", "gov-ec", "gov-co")]
+        pool = self.ask(exchange, session, officer, *needs)
+        assert [member.need for member in pool.members] == needs
+        assert (pool.subregion, pool.by) == ("andean", officer)
+        assert get_pool(session, pool.id, officer) is pool
+        for code in ("gov-pe", "gov-ec", "gov-co"):
+            by = make_person(session, Role.FOCAL_POINT, code)
+            answer_pool(session, by, pool, exchange.reference, consent=True, note="")
+        assert pool.need.author is coordinator
+
+    def test_needs_that_cannot_be_one_are_refused(self, exchange, session, officer, coordinator):
+        need = post_need(session)
+        for other in (
+            post_need(session),
+            post_need(session, "gov-bb"),
+            post_need(session, "gov-ec", themes=["water"]),
+            post_need(session, "gov-ec", support=[{"kind": "finance"}]),
+        ):
+            with pytest.raises(Conflict, match="pool_unlike"):
+                self.ask(exchange, session, officer, need, other)
+
+    def test_no_need_is_asked_about_twice(self, exchange, session, officer, coordinator):
+        needs = [post_need(session, code) for code in ("gov-pe", "gov-ec")]
+        self.ask(exchange, session, officer, *needs)
+        session.flush()
+        with pytest.raises(Conflict, match="pool_taken"):
+            self.ask(exchange, session, officer, needs[0], post_need(session, "gov-co"))
+
+    def test_a_task_force_groups_needs_on_its_own_themes_alone(
+        self, exchange, session, coordinator
+    ):
+        tourism = make_person(session, Role.TASK_FORCE, "tf-tourism")
+        needs = [post_need(session, code) for code in ("gov-pe", "gov-ec")]
+        with pytest.raises(Conflict, match="pool_of_other_themes"):
+            self.ask(exchange, session, tourism, *needs)
+
+    def test_others_group_nothing(self, exchange, session, coordinator):
+        needs = [post_need(session, code) for code in ("gov-pe", "gov-ec")]
+        caribbean = make_person(session, Role.COORDINATOR, "gov-tt", subregion="caribbean")
+        for by in (make_person(session, Role.FOCAL_POINT), caribbean):
+            with pytest.raises(NotAllowed, match="ask_pool"):
+                self.ask(exchange, session, by, *needs)

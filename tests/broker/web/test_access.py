@@ -116,6 +116,8 @@ TABLE = {
     "partners.answer": POSTERS,
     "partners.pairing": SEEKERS,
     "partners.pair": SEEKERS,
+    "partners.pool": SEEKERS,
+    "partners.ask": SEEKERS,
     "matches.of_need": SIGNED_IN,
     "matches.of_offer": SIGNED_IN,
     "matches.pair": SIGNED_IN,
