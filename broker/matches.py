@@ -18,7 +18,15 @@ from broker.pairings import find_pairing, pairings_of
 from broker.posts import CLASSES, PREVIEWED, WHOLE, PostFilter, find_posts, seals_money
 from matching import Book, Ranked, UnknownPost
 from matching.eligibility import RULES
-from matching.explain import Change, Contribution, Evidence, Explanation, TextEvidence, WhyNot
+from matching.explain import (
+    Change,
+    Contribution,
+    Evidence,
+    Explanation,
+    Ledger,
+    TextEvidence,
+    WhyNot,
+)
 from matching.text import nearest_sentences, shared_words
 from models import (
     LIVE,
@@ -407,15 +415,28 @@ def find_counterpart(session: Session, post: Need | Offer, reference: str) -> Ne
     return found
 
 
-def excluded_offers(
+def read_ledger(
     exchange: Exchange, session: Session, need: Need | Offer, by: User, *, on: date
-) -> list[tuple[str, list[Offer]]]:
-    """The exclusion ledger of a need: every rule with the offers that it rules out."""
+) -> Ledger:
+    """The exclusion ledger of a need: every rule with the offers that it rules out, by number.
+
+    Raises
+    ------
+    NotAllowed, Conflict
+        As for its matches.
+    """
     _require_reader(need, by)
     if _draft_among(need) is None:
         _in_book(need)
     with exchange.engine.open(session, draft=_draft_among(need)) as book:
-        ledger = book.ledger(need.id, on=on)
+        return book.ledger(need.id, on=on)
+
+
+def excluded_offers(
+    exchange: Exchange, session: Session, need: Need | Offer, by: User, *, on: date
+) -> list[tuple[str, list[Offer]]]:
+    """The exclusion ledger of a need: every rule with the offers that it rules out."""
+    ledger = read_ledger(exchange, session, need, by, on=on)
     ids = {offer_id for offers in ledger.by_rule.values() for offer_id in offers}
     offers = {
         offer.id: offer

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sqlalchemy import Select, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, joinedload, selectinload, subqueryload
 
 from broker.audit import record
 from broker.conflicts import require_no_conflict
 from broker.exchange import Exchange
 from broker.news import tell_of_pool, tell_of_pool_answer
-from broker.posts import WHOLE, content, write
+from broker.posts import content, write
 from broker.reference import Reference
 from matching.clearing import propose_pools
 from models import (
@@ -33,6 +34,12 @@ from models import (
 
 LEAST_LIKENESS = 0.6
 """Needs of a pool are all at least so alike: half by their themes, half by their texts."""
+
+BLOCK = 512
+"""Needs whose likeness to all others is looked at together."""
+
+MOST_IDEAS = 50
+"""Ideas that are shown: the largest and most alike of each subregion come first."""
 
 MOST_MEMBERS = 8
 """A pool of more needs is no longer one thing to do."""
@@ -93,7 +100,13 @@ def think_of_pools(exchange: Exchange, session: Session) -> list[PoolIdea]:
         for need in session.scalars(
             select(Need)
             .where(Need.status.in_(LIVE), Need.country_code.is_not(None))
-            .options(*WHOLE, selectinload(Need.country))
+            # However many needs there are, one statement for each of their parts.
+            .options(
+                subqueryload(Need.supports),
+                subqueryload(Need.facets),
+                joinedload(Need.organisation),
+                joinedload(Need.country),
+            )
             .order_by(Need.id)
         )
         if need.id not in asked
@@ -101,7 +114,7 @@ def think_of_pools(exchange: Exchange, session: Session) -> list[PoolIdea]:
     ideas: list[PoolIdea] = []
     for subregion in sorted({s for need in needs for s in need.subregions()}):
         near = [need for need in needs if need.subregions() == frozenset({subregion})]
-        ideas += _pools_among(exchange, session, subregion, near)
+        ideas += _pools_among(exchange, session, subregion, near)[:MOST_IDEAS]
     return ideas
 
 
@@ -121,20 +134,38 @@ def _pools_among(
 
 
 def _likeness(exchange: Exchange, session: Session, needs: Sequence[Need]) -> Any:
-    """How alike each two needs are, (needs, needs); 0 without a shared theme and kind."""
+    """How alike each two needs are, sparse (needs, needs), as far as they could be pooled.
+
+    Half is the share of their themes that they have in common, half the likeness of their texts;
+    nothing without a shared theme and kind.
+    """
     engine = exchange.engine
     scale = engine.book.scale
-    grid = scale.to_grid(np.stack(engine.features(session, needs)))
-    texts = scale.likeness((grid.astype(np.float64) @ grid.T.astype(np.float64)).astype(np.int64))
-    alike = np.zeros((len(needs), len(needs)))
-    for i, one in enumerate(needs):
-        themes, kinds = set(one.codes("theme")), set(one.support_kinds)
-        for j, other in enumerate(needs[:i]):
-            shared = themes & set(other.codes("theme"))
-            if shared and kinds & set(other.support_kinds):
-                union = themes | set(other.codes("theme"))
-                alike[i, j] = (len(shared) / len(union) + float(texts[i, j])) / 2
-    return alike
+    grid = scale.to_grid(np.stack(engine.features(session, needs))).astype(np.float64)
+    themes = _having([need.codes("theme") for need in needs])
+    kinds = _having([need.support_kinds for need in needs])
+    sizes = themes.sum(axis=1)
+    parts = []
+    for start in range(0, len(needs), BLOCK):
+        rows = slice(start, start + BLOCK)
+        texts = scale.likeness((grid[rows] @ grid.T).astype(np.int64))
+        shared = themes[rows] @ themes.T
+        union = sizes[rows, None] + sizes[None, :] - shared
+        alike = (shared / np.maximum(union, 1) + texts) / 2
+        alike[(shared == 0) | (kinds[rows] @ kinds.T == 0) | (alike < LEAST_LIKENESS)] = 0
+        parts.append(sparse.csr_array(alike))
+    return sparse.tril(sparse.vstack(parts), k=-1)
+
+
+def _having(codes: Sequence[Sequence[str]]) -> Any:
+    """Which needs have which code, (needs, codes), 0 or 1."""
+    known = sorted({code for some in codes for code in some})
+    place = {code: n for n, code in enumerate(known)}
+    rows = np.zeros((len(codes), max(1, len(known))), np.float32)
+    for row, some in enumerate(codes):
+        for code in some:
+            rows[row, place[code]] = 1
+    return rows
 
 
 def ask_pool(exchange: Exchange, session: Session, by: User, need_ids: Sequence[int]) -> NeedPool:

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, and_, cast, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, and_, cast, func, or_, select, union
 from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
@@ -701,9 +701,11 @@ def count_choices(
         name: {code: number for code, number in session.execute(query) if code}
         for name, query in queries.items()
     }
-    whole_region = counts.pop("whole_region", {}).get("regional")
-    if whole_region:
-        counts["subregions"]["regional"] = whole_region
+    region = counts.pop("region", {})
+    if whole_region := counts.pop("whole_region", {}).get("regional"):
+        for name, places in (("countries", region), ("subregions", {*region.values(), "regional"})):
+            found = counts[name]
+            counts[name] = {place: found.get(place, 0) + whole_region for place in places}
     return counts
 
 
@@ -718,24 +720,24 @@ def _places(kind: str, passing: Select[Any]) -> dict[str, Any]:
             .group_by(Need.country_code),
             "subregions": needs.select_from(Need).where(Need.id.in_(passing)).group_by(region),
         }
-    served = or_(
-        and_(PostFacet.facet == "serves_country", PostFacet.code == Country.code),
-        and_(
-            PostFacet.facet == "serves_subregion",
-            PostFacet.code.in_((Country.subregion, "regional")),
-        ),
-    )
-    number = func.count(PostFacet.post_id.distinct())
+    # An offer to the whole region serves every country: counted once, and added to each of them.
+    regional = _having("serves_subregion", ("regional",))
+    named = and_(PostFacet.post_id.in_(passing), PostFacet.post_id.not_in(regional))
+    inside = Country.subregion.is_not(None)
 
-    def by(place: Any) -> Any:
-        return (
-            select(place, number)
-            .select_from(Country)
-            .join(PostFacet, served)
-            .where(Country.subregion.is_not(None), PostFacet.post_id.in_(passing))
-            .group_by(place)
-        )
+    def rows(column: Any, facet: str, joined: Any) -> Any:
+        query = select(PostFacet.post_id, column.label("place")).join(Country, joined)
+        return query.where(PostFacet.facet == facet, inside, named)
 
+    by_code, by_subregion = Country.code == PostFacet.code, Country.subregion == PostFacet.code
+    countries = union(
+        rows(Country.code, "serves_country", by_code),
+        rows(Country.code, "serves_subregion", by_subregion),
+    ).subquery()
+    subregions = union(
+        rows(Country.subregion, "serves_country", by_code),
+        rows(Country.subregion, "serves_subregion", by_subregion),
+    ).subquery()
     return {
         "countries": by(Country.code),
         "subregions": by(Country.subregion),
@@ -746,6 +748,7 @@ def _places(kind: str, passing: Select[Any]) -> dict[str, Any]:
             PostFacet.post_id.in_(passing),
         )
         .group_by(PostFacet.code),
+        "region": select(Country.code, Country.subregion).where(inside),
     }
 
 

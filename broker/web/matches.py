@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -29,12 +30,14 @@ from broker.interests import (
     find_match,
     restore_match,
 )
-from broker.matches import Matches, examine, excluded_offers, find_counterpart, matches_of, score_of
+from broker.matches import Matches, examine, find_counterpart, matches_of, read_ledger, score_of
 from broker.messages import field_problems
 from broker.posts import get_post
 from broker.schemas import AnswerSchema, DismissalSchema, InterestSchema, load
+from broker.search import load_posts
 from broker.web.access import POSTERS, SIGNED_IN, allow, person
 from broker.web.forms import read_form
+from broker.web.presentation import paginate_numbers
 from broker.web.reading import database, exchange, language, today
 from matching import Change, Contribution, Explanation, RuleFailure
 from models import InvalidInput, Match, Need, NotFound, Offer
@@ -70,13 +73,28 @@ def _ranked(post: Need | Offer) -> str:
 @pages.get("/needs/<int:need_id>/excluded")
 @allow(SIGNED_IN)
 def excluded(need_id: int) -> Any:
-    """Every offer that cannot serve a need, by rule."""
-    need = get_post(database(), "need", need_id, person())
+    """The offers that cannot serve a need, by rule: some of each, or all of one."""
+    session = database()
+    need = get_post(session, "need", need_id, person())
+    ledger = read_ledger(exchange(), session, need, person(), on=today())
+    rule = request.args.get("rule", "")
+    if rule in ledger.by_rule:
+        page = paginate_numbers(ledger.by_rule[rule], partial(load_posts, session))
+        return render_template("matches/excluded_by.html", need=need, rule=rule, page=page)
+    first = {number for ids in ledger.by_rule.values() for number in ids[:FEW]}
+    offers = {offer.id: offer for offer in load_posts(session, sorted(first))}
     return render_template(
         "matches/excluded.html",
         need=need,
-        excluded=excluded_offers(exchange(), database(), need, person(), on=today()),
+        counts=ledger.counts,
+        excluded={
+            rule: [offers[number] for number in ids[:FEW]] for rule, ids in ledger.by_rule.items()
+        },
     )
+
+
+FEW = 10
+"""Offers of each rule that are shown beside those of the others."""
 
 
 @pages.get("/needs/<int:need_id>/why-not")
