@@ -739,8 +739,9 @@ def _places(kind: str, passing: Select[Any]) -> dict[str, Any]:
         rows(Country.subregion, "serves_subregion", by_subregion),
     ).subquery()
     return {
-        "countries": by(Country.code),
-        "subregions": by(Country.subregion),
+        name: select(places.c.place, func.count()).group_by(places.c.place)
+        for name, places in (("countries", countries), ("subregions", subregions))
+    } | {
         "whole_region": select(PostFacet.code, func.count())
         .where(
             PostFacet.facet == "serves_subregion",
