@@ -141,6 +141,8 @@ SENTENCES = {
     "no_such_version": _l("This round has no version with that number."),
     "no_such_rule": _l("This round has no such rule; perhaps it was taken off already."),
     "no_such_proposal": _l("There is no such proposal, or it is not yours to see."),
+    "no_such_bulletin": _l("There is no bulletin %(reference)s."),
+    "bulletin_exists": _l("The bulletin %(reference)s is published already and can no longer change."),
     "no_such_pool": _l("There is no such pool of needs, or it is not yours to see."),
     "nothing_to_propose": _l("The latest version of “%(name)s” has no pair that was not proposed already. Clear the round again, or close it."),
     "round_out_of_date": _l("These posts have left the exchange since the round was cleared: %(posts)s. Clear it again, then send it."),

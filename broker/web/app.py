@@ -22,6 +22,7 @@ from broker.web import (
     agreements,
     assets,
     board,
+    bulletins,
     clearing,
     conflicts,
     countries,
@@ -133,7 +134,7 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
     assets.prepare(app)
     for module in (
         board, countries, directory, programmes, organisations,
-        public, account, search, posts, writing, matches, agreements, parties, documents, ledger, secretariat, reports,
+        public, account, search, posts, writing, matches, agreements, parties, documents, ledger, secretariat, reports, bulletins,
         assets, weights, clearing, duplicates, webhooks, feeds, open_data, merging, tokens, jobs, imports,
         notices, searches, silence, mail,
         task_forces, partners, conflicts, endorsements, desk,
