@@ -25,11 +25,14 @@ from broker.posts import CLASSES, WHOLE, PostFilter, find_posts
 from broker.reference import Reference
 from broker.schemas import Strict, Text, load
 from models import (
+    LIVE,
     Conflict,
     Frequency,
     InvalidInput,
+    NotAllowed,
     NotFound,
     Notice,
+    Offer,
     Post,
     RoutineTurn,
     SavedSearch,
@@ -56,18 +59,29 @@ OVERLAP = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Listing:
-    """A list that can be searched: its name, its page and the kind of its posts."""
+    """A list that can be searched: its name, its page and the kind of its posts.
+
+    A ``ranked`` one holds the needs that one's own offers can serve; its filters are those of
+    :class:`broker.matches.NeedFilter`.
+    """
 
     name: Any
     endpoint: str
     kind: str
+    ranked: bool = False
 
 
 LISTINGS = {
     "needs": Listing(_l("Needs"), "posts.needs", "need"),
     "offers": Listing(_l("Offers"), "posts.offers", "offer"),
+    "ranked": Listing(
+        _l("Needs that your offers can serve"), "desk.ranked_needs", "need", ranked=True
+    ),
 }
 """Lists whose filters can be saved."""
+
+RANKED_BY = ("themes", "subregions", "support_kinds")
+"""Fields of a filter that a ranked list has, beside the bands of the score."""
 
 NOT_KEPT = frozenset({"kind", "statuses", "organisation_id"})
 """Fields of a filter that the list itself sets."""
@@ -117,13 +131,22 @@ def save_search(
     filters: PostFilter,
     data: Mapping[str, Any],
     reference: Reference,
+    *,
+    bands: Sequence[str] = (),
 ) -> SavedSearch:
     """Keep a filtered list by name. The same list under the same name is kept once.
+
+    Parameters
+    ----------
+    bands : sequence of str
+        Of a ranked list, the bands of the score to which it is narrowed.
 
     Raises
     ------
     NotFound
         If there is no such list.
+    NotAllowed
+        For a ranked list, if the person's role posts no offers.
     InvalidInput
         Without a name, or with one that another search of the person has.
     Conflict
@@ -131,9 +154,14 @@ def save_search(
     """
     if listing not in LISTINGS:
         raise NotFound("no_such_page")
+    if LISTINGS[listing].ranked and not by.may_post("offer"):
+        raise NotAllowed("role_needed")
     values = load(SearchSchema, data, reference)
     own = list(session.scalars(find_searches(by)))
     kept = kept_values(filters)
+    if LISTINGS[listing].ranked:
+        kept = {name: value for name, value in kept.items() if name in RANKED_BY}
+        kept |= {"bands": sorted(bands)} if bands else {}
     for search in own:
         if search.name == values["name"]:
             if (search.listing, search.filters) == (listing, kept):
@@ -206,10 +234,14 @@ def delete_search(session: Session, by: User, search_id: int) -> SavedSearch:
 def alert_of(session: Session, post: Post) -> int:
     """Tell those whose saved search a newly published post meets; tells how many.
 
-    Searches for words, and very many searches, are left to :func:`alert_searches`: the index of
-    words knows a post once it is kept.
+    Searches for words, ranked lists, and very many searches are left to :func:`alert_searches`:
+    the index of words and the engine know a post once it is kept.
     """
-    groups = [g for g in _by_filters(_searches_for(session, post.kind)) if not _sought(g).text]
+    groups = [
+        group
+        for group in _by_filters(_searches_for(session, post.kind))
+        if not _sought(group).text and not _is_ranked(group)
+    ]
     if not groups or len(groups) > MOST_IN_TRANSACTION:
         return 0
     session.flush()
@@ -227,10 +259,13 @@ def alert_searches(exchange: Exchange) -> int:
             query = select(model).where(Post.published_at > since).options(*WHOLE)
             new = {post.id: post for post in session.scalars(query.order_by(Post.id))}
             groups = _by_filters(_searches_for(session, kind)) if new else []
-            by_words = [group for group in groups if _sought(group).text]
-            by_codes = [group for group in groups if not _sought(group).text]
+            ranked = [group for group in groups if _is_ranked(group)]
+            lists = [group for group in groups if not _is_ranked(group)]
+            by_words = [group for group in lists if _sought(group).text]
+            by_codes = [group for group in lists if not _sought(group).text]
             met = [*_meeting(session, by_codes, list(new))]
             met += _found(exchange, session, by_words, set(new))
+            met += _served(exchange, session, ranked, set(new))
             if met:
                 with exchange.writing() as telling:
                     told += _alert(telling, new, met)
@@ -265,8 +300,15 @@ def _by_filters(searches: Iterable[SavedSearch]) -> list[Group]:
     groups: dict[str, Group] = {}
     for search in searches:
         sought = {name: value for name, value in search.filters.items() if name != "sort"}
-        groups.setdefault(json.dumps([search.listing, sought], sort_keys=True), []).append(search)
+        # A ranked list is another one for every provider.
+        whose = search.user.organisation_id if LISTINGS[search.listing].ranked else 0
+        key = json.dumps([search.listing, whose, sought], sort_keys=True)
+        groups.setdefault(key, []).append(search)
     return list(groups.values())
+
+
+def _is_ranked(group: Group) -> bool:
+    return LISTINGS[group[0].listing].ranked
 
 
 def _sought(group: Group) -> PostFilter:
@@ -304,6 +346,28 @@ def _found(
         if not results.found.partly:
             for post_id in ids.intersection(results.ids) - results.found.meant:
                 yield group, post_id
+
+
+def _served(
+    exchange: Exchange, session: Session, groups: Iterable[Group], ids: set[int]
+) -> Iterator[tuple[Group, int]]:
+    """Each group with each need among ``ids`` that an offer of its organisation can serve."""
+    from broker.desk import own_offers
+    from broker.matches import NeedFilter, rank_across
+
+    for group in groups:
+        search, sought = group[0], _sought(group)
+        offers = session.scalars(own_offers(search.user).where(Post.status.in_(LIVE)))
+        filters = NeedFilter(
+            themes=sought.themes,
+            subregions=sought.subregions,
+            support_kinds=sought.support_kinds,
+            bands=tuple(search.filters.get("bands", ())),
+        )
+        live = [offer for offer in offers if isinstance(offer, Offer)]
+        for found in rank_across(exchange, session, live, filters, on=exchange.today()):
+            if found.need_id in ids:
+                yield group, found.need_id
 
 
 def _alert(session: Session, posts: Mapping[int, Post], met: Iterable[tuple[Group, int]]) -> int:

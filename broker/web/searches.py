@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -9,6 +10,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
+from broker.explanations import BAND_NAMES
 from broker.messages import field_problems
 from broker.notices import FREQUENCY_NAMES
 from broker.posts import PostFilter
@@ -46,19 +48,22 @@ def listing_of(endpoint: str | None) -> str:
 
 def search_address(search: SavedSearch) -> str:
     """The list of a saved search with its filters."""
-    return listing_address(search.listing, filters_of(search))
+    bands = search.filters.get("bands", ())
+    return listing_address(search.listing, filters_of(search), bands)
 
 
-def listing_address(listing: str, filters: PostFilter) -> str:
+def listing_address(listing: str, filters: PostFilter, bands: Iterable[str] = ()) -> str:
     """A list narrowed by filters: each that is on is a parameter of the address."""
-    pairs = [(chip.parameter, chip.value) for chip in shown_filters(filters)]
-    address = url_for(LISTINGS[listing].endpoint)
-    return f"{address}?{urlencode([*pairs, ('sort', filters.sort)])}"
+    pairs = [(chip.parameter, chip.value) for chip in shown_filters(filters, bands)]
+    if not LISTINGS[listing].ranked:
+        pairs.append(("sort", filters.sort))
+    return f"{url_for(LISTINGS[listing].endpoint)}?{urlencode(pairs)}"
 
 
-def shown_filters(filters: PostFilter) -> list[Chip]:
+def shown_filters(filters: PostFilter, bands: Iterable[str] = ()) -> list[Chip]:
     """The filters that are on, by their names."""
-    return chips(filters, exchange().reference, language(), filters.organisation)
+    found = chips(filters, exchange().reference, language(), filters.organisation)
+    return found + [Chip("band", band, _("Fit"), str(BAND_NAMES[band])) for band in bands]
 
 
 @pages.get("/searches")
@@ -74,7 +79,11 @@ def _list(problems: dict[int, Any] | None = None) -> str:
     return render_template(
         "searches/list.html",
         searches=[
-            (search, search_address(search), shown_filters(filters_of(search)))
+            (
+                search,
+                search_address(search),
+                shown_filters(filters_of(search), search.filters.get("bands", ())),
+            )
             for search in searches
         ],
         LISTINGS=LISTINGS,
@@ -93,15 +102,18 @@ def save() -> Any:
         raise NotFound("no_such_page")
     args = MultiDict(parse_qsl(request.form.get("query", "")[:MOST_QUERY]))
     filters = read_filters(LISTINGS[listing].kind, args)
+    bands = [band for band in BAND_NAMES if band in args.getlist("band")]
     try:
-        search = save_search(database(), person(), listing, filters, _typed(), exchange().reference)
+        search = save_search(
+            database(), person(), listing, filters, _typed(), exchange().reference, bands=bands
+        )
     except InvalidInput as error:
         page = render_template(
             "searches/save.html",
             listing=listing,
             query=request.form.get("query", "")[:MOST_QUERY],
-            back=listing_address(listing, filters),
-            shown=shown_filters(filters),
+            back=listing_address(listing, filters, bands),
+            shown=shown_filters(filters, bands),
             values=request.form,
             problems=field_problems(error),
         )

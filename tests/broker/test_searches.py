@@ -24,6 +24,7 @@ from models import (
     Conflict,
     Frequency,
     InvalidInput,
+    NotAllowed,
     NotFound,
     Notice,
     Post,
@@ -51,7 +52,7 @@ def publish(exchange, session, **facts):
     office = session.scalar(select(User).where(User.role == Role.SECRETARIAT)) or make_person(
         session, Role.SECRETARIAT
     )
-    need = post_need(session, status="submitted", **facts)
+    need = post_need(session, facts.pop("organisation", "gov-pe"), status="submitted", **facts)
     posts.publish_post(session, office, need, today=days(0))
     session.flush()
     return need
@@ -192,6 +193,29 @@ class TestAlerts:
         assert alert_searches(exchange) == 1
         with exchange.reading() as session:
             assert alerts(session, person)[0].facts["search"] == "Compras"
+
+    def test_a_ranked_list_tells_of_needs_that_ones_own_offers_can_serve(self, exchange):
+        data = {"name": "For us", "frequency": "at_once"}
+        narrow = PostFilter("need", subregions=("andean",), text="ignored here", sort="title")
+        with exchange.writing() as session:
+            force = make_person(session, Role.TASK_FORCE)
+            idle = make_person(session, Role.PROVIDER)
+            focal = make_person(session, Role.COORDINATOR)
+            post_offer(session)
+            for person, filters in ((force, narrow), (idle, PostFilter("need"))):
+                save_search(session, person, "ranked", filters, data, exchange.reference)
+            with pytest.raises(NotAllowed):
+                save_search(session, focal, "ranked", narrow, data, exchange.reference)
+            (kept,) = session.scalars(find_searches(force))
+            assert kept.filters == {"subregions": ["andean"]}
+            need = publish(exchange, session)
+            other = publish(exchange, session, organisation="gov-br")
+            assert need.id != other.id
+            assert alerts(session, force) == []
+        assert alert_searches(exchange) == 1
+        with exchange.reading() as session:
+            assert [notice.entity_id for notice in alerts(session, force)] == [need.id]
+            assert alerts(session, idle) == []
 
     def test_a_post_published_without_review_is_told_of_too(self, exchange):
         with exchange.writing() as session:

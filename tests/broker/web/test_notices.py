@@ -219,6 +219,21 @@ class TestSearches:
         assert "You keep no search yet." in reader.get("/searches").text
         assert reader.post(f"/searches/{number}/delete").status_code == 404
 
+    def test_the_ranked_needs_of_all_offers_are_kept_with_their_bands(self, exchange, sign_in):
+        reader = sign_in(Role.TASK_FORCE)
+        page = reader.get("/desk/ranked-needs?subregion=andean&band=strong")
+        form = form_to(page.text, "/searches")
+        reader.post("/searches", data={**form.fields, "name": "Ours"})
+        with exchange.reading() as session:
+            (kept,) = session.scalars(select(SavedSearch))
+            assert (kept.listing, kept.filters) == (
+                "ranked",
+                {"subregions": ["andean"], "bands": ["strong"]},
+            )
+        assert "/desk/ranked-needs?subregion=andean&amp;band=strong" in reader.get("/searches").text
+        focal = self.save(sign_in(Role.COORDINATOR), listing="ranked")
+        assert focal.status_code == 403
+
     def test_offers_are_kept_too_and_a_strange_list_is_not(self, exchange, author, sign_in):
         reader = sign_in(author)
         assert self.save(reader, listing="offers").status_code == 302
