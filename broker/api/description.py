@@ -27,6 +27,7 @@ def openapi() -> Response:
     """The description of every operation, for programs that write programs."""
     api: Api = current_app.extensions["api"]
     described = api.spec.to_dict()
+    described["tags"] = [{"name": tag["description"]} for tag in described.get("tags", ())]
     _name_codes(described)
     answer = jsonify(described)
     answer.headers["Cache-Control"] = "public, max-age=3600"

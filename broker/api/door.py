@@ -124,7 +124,12 @@ class Door(Blueprint):
                 )
             )(opened)  # fmt: skip
             opened.allowed_roles, opened.scope = roles, scope
-            self.route(path, methods=[method], endpoint=endpoint or view.__name__)(opened)
+            self.route(
+                path,
+                methods=[method],
+                endpoint=endpoint or view.__name__,
+                tags=[self.description],
+            )(opened)
             return view
 
         return decorate
