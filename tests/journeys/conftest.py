@@ -94,7 +94,7 @@ def site(demonstration: Path, tmp_path: Path) -> Iterator[Site]:
             yield Site(f"http://127.0.0.1:{port}", home)
         finally:
             server.terminate()
-            server.wait(timeout=20)
+            server.wait(timeout=90)
 
 
 def _wait_until_served(port: int, server: subprocess.Popen[bytes]) -> None:
