@@ -176,6 +176,8 @@ def open_plan(
     Conflict
         It is open already.
     """
+    if scope not in (REGION, *SUBREGIONS) and scope not in reference.codes("region_country"):
+        raise InvalidInput({"scope": [("unknown_code", {"code": scope[:40]})]})
     if scope not in scopes_for(by, reference):
         raise NotAllowed("edit_plan")
     if not 1990 <= starts <= 2100:

@@ -231,6 +231,7 @@ SENTENCES = {
 FIELD_PROBLEMS = {
     # The action plan
     "future_date": _l("This day has not come yet."),
+    "unknown_line": _l("The plan has no line with the number “%(key)s”. Leave the cell empty for a new line."),
     "cycle_year": _l("Give the first year of the cycle, between 1990 and 2100."),
     "nothing_referred": _l("No published post or registered agreement has this reference, e.g. offer-unep-rolac-001."),
     # Files

@@ -42,6 +42,9 @@ from broker.reference import Reference
 from broker.schemas import Code, Count, Day, Email, Money, Text
 from models import LANGUAGES, InvalidInput
 
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+"""Media type of a workbook."""
+
 KEY = "key"
 """The column by which a row is known again: the writer's own number for it."""
 
@@ -457,7 +460,8 @@ def problems_by_column(
         if isinstance(value, Mapping):
             for key, inner in value.items():
                 # Of a dictionary, marshmallow tells whether the key or the value is wrong.
-                step = () if key in ("key", "value", "_schema") else (key,)
+                nested = path and key in ("key", "value")
+                step = () if nested or key == "_schema" else (key,)
                 walk((*path, *step), inner)
         else:
             found.extend((column_of(named, path or ("file",)), str(words)) for words in value)
@@ -541,7 +545,7 @@ def annotate(content: bytes, problems: Iterable[Mapping[str, Any]]) -> bytes:
     for number, cells in table:
         for at, text in enumerate(cells, start=1):
             if text is not None:
-                _write_text(sheet.cell(number, at), text)
+                write_text(sheet.cell(number, at), text)
         if not heading and any(_name(text or "") in ("title", "email", "code") for text in cells):
             heading = {_name(text or ""): at for at, text in enumerate(cells, start=1)}
             last = sheet.cell(number, width + 1, _("Problems"))
@@ -554,12 +558,12 @@ def annotate(content: bytes, problems: Iterable[Mapping[str, Any]]) -> bytes:
             cell.comment = Comment(f"{before}{problem['problem']}", _("10YFP broker"))
         if number in by_row:
             words = "\n".join(f"{p['column']}: {p['problem']}" for p in by_row[number])
-            _write_text(sheet.cell(number, width + 1), words)
+            write_text(sheet.cell(number, width + 1), words)
     sheet.freeze_panes = "B2"
     return _saved(book)
 
 
-def _write_text(cell: Cell, text: str) -> None:
+def write_text(cell: Cell, text: str) -> None:
     """Text that stays text, whatever its first sign."""
     cell.value = text
     cell.data_type = "s"

@@ -42,6 +42,7 @@ from broker.web import (
     notices,
     open_data,
     organisations,
+    plans,
     parties,
     partners,
     posts,
@@ -135,7 +136,7 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
     for module in (
         board, countries, directory, programmes, organisations,
         public, account, search, posts, writing, matches, agreements, parties, documents, ledger, secretariat, reports, bulletins,
-        assets, weights, clearing, duplicates, webhooks, feeds, open_data, merging, tokens, jobs, imports,
+        assets, weights, clearing, duplicates, webhooks, feeds, open_data, merging, tokens, jobs, imports, plans,
         notices, searches, silence, mail,
         task_forces, partners, conflicts, endorsements, desk,
     ):  # fmt: skip

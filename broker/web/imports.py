@@ -20,6 +20,7 @@ from broker.imports import (
     template,
 )
 from broker.messages import field_problems, sentence
+from broker.sheets import XLSX
 from broker.web.access import POSTERS, SECRETARIAT, allow, person
 from broker.web.errors import status_of
 from broker.web.presentation import paginate
@@ -28,7 +29,6 @@ from models import Conflict, ImportStatus, InvalidInput
 
 pages = Blueprint("imports", __name__)
 
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 SHOWN = 200
 """Problems that the page shows; the annotated copy holds all."""
 
