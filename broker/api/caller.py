@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import AnonymousUserMixin
+from sqlalchemy.exc import OperationalError
 from werkzeug.wrappers import Request
 
 from broker.tokens import find_token, is_stale, require_scope
@@ -133,10 +134,14 @@ def _note_use(found: ApiToken) -> None:
     if request.method not in SAFE_METHODS:
         found.last_used_at = now
         return
-    with exchange().writing() as session:
-        kept = session.get(ApiToken, found.id)
-        if kept is not None:
-            kept.last_used_at = now
+    try:
+        with exchange().writing() as session:
+            kept = session.get(ApiToken, found.id)
+            if kept is not None:
+                kept.last_used_at = now
+    except OperationalError:
+        # Somebody writes for long: reading must not fail for want of this note.
+        current_app.logger.info("the last use of token %s was not kept", found.id)
 
 
 def _share(response: Response) -> None:

@@ -106,6 +106,7 @@ def _publish(exchange, organisation="gov-cl"):
         return need.id
 
 
+@pytest.mark.usefixtures("backend")
 def test_a_published_post_is_told_with_a_signature_that_holds(trial):
     with receiver() as (url, got):
         hook = _set_up(trial, url, ["post.published"])
@@ -127,6 +128,7 @@ def test_a_published_post_is_told_with_a_signature_that_holds(trial):
     assert _deliveries(trial)[0].status == DeliveryStatus.DELIVERED
 
 
+@pytest.mark.usefixtures("backend")
 def test_only_events_that_were_chosen_and_come_later_are_told(trial):
     _publish(trial)
     _set_up(trial, "http://127.0.0.1:1/", ["post.withdrawn"])
@@ -142,6 +144,7 @@ def test_only_events_that_were_chosen_and_come_later_are_told(trial):
     assert [d.event for d in _deliveries(trial)] == ["post.withdrawn"]
 
 
+@pytest.mark.usefixtures("backend")
 def test_an_interest_is_told_to_its_sides_alone(trial):
     for organisation in ("gov-pe", "gov-cl"):
         _set_up(trial, f"http://127.0.0.1:1/{organisation}", ["match.interest"], organisation)

@@ -75,6 +75,7 @@ def _rows(answer):
     return list(csv.DictReader(io.StringIO(answer.get_data().decode("utf-8-sig"))))
 
 
+@pytest.mark.usefixtures("backend")
 def test_csv_holds_what_is_published_and_no_formula(client, exchanged):
     answer = client.get("/open-data/needs.csv")
     assert answer.content_type.startswith("text/csv; charset=utf-8")
@@ -115,6 +116,7 @@ def test_xlsx_holds_texts_as_texts_and_the_dictionary(client, exchanged):
     assert {column.name for column in DATASETS["needs"].columns} < set(names)
 
 
+@pytest.mark.usefixtures("backend")
 def test_the_register_is_given_away_as_its_parties_show_it(client, exchanged):
     (row,) = _rows(client.get("/open-data/agreements.csv"))
     assert (row["reference"], row["money"], row["currency"]) == ("AG-1", "", "")
@@ -213,6 +215,7 @@ def test_the_calendar_of_closing_dates_is_everybodys(client, exchanged):
     assert event["url"].endswith(f"/needs/{exchanged[0]}")
 
 
+@pytest.mark.usefixtures("backend")
 def test_ones_own_calendar_opens_by_its_address_alone(client, exchange, exchanged, sign_in):
     browser = sign_in(Role.FOCAL_POINT)
     made = browser.post("/account/tokens/calendar").text
