@@ -99,7 +99,7 @@ class CountryPicture:
     counts : Mapping
         Facet (``"theme"``, ``"ilac_area"``) → its codes, the most asked for first.
     mandates : tuple of CodeCount
-        The mandates that its needs, and the offers that serve it, cite.
+        The mandates that its needs cite, with the offers that serve it and cite them too.
     focal_points : tuple of Organisation
         The organisations whose people speak for it.
     task_forces : tuple of TaskForce
@@ -163,8 +163,12 @@ def picture_country(session: Session, country: Country) -> CountryPicture:
             facet: _set_against(counts["need"].get(name, {}), counts["offer"].get(name, {}))
             for facet, name in (("theme", "themes"), ("ilac_area", "ilac_areas"))
         },
-        mandates=_set_against(
-            counts["need"].get("mandates", {}), counts["offer"].get("mandates", {})
+        mandates=tuple(
+            row
+            for row in _set_against(
+                counts["need"].get("mandates", {}), counts["offer"].get("mandates", {})
+            )
+            if row.needs
         ),
         focal_points=tuple(one for one in organisations if one.id in speakers)
         or tuple(one for one in organisations if one.kind == "government"),
