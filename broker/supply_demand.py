@@ -218,13 +218,6 @@ class Market:
         ]
 
 
-def posts_without(kind: str, facet: str, reference: Reference) -> Select[Post]:
-    """A query for the posts on the exchange that carry no code of the facet."""
-    model = CLASSES[kind]
-    every_code = _with(PostFilter(kind, open_only=True), facet, codes_of(facet, reference))
-    return find_posts(PostFilter(kind, open_only=True)).where(model.id.not_in(ids_of(every_code)))
-
-
 def _with(filters: PostFilter, facet: str, codes: Iterable[str]) -> PostFilter:
     names: dict[str, Any] = {FACETS[facet]: tuple(codes)}
     return replace(filters, **names)
