@@ -122,7 +122,11 @@ def matches_of(
         excluded = book.ledger(post.id, on=on).counts if is_need else {}
     lives = matches_with_life(session, [post])
     return Matches(
-        rows=[replace(row, life=lives.get((row.need.id, row.offer.id))) for row in rows],
+        rows=[
+            replace(row, life=life)
+            for row in rows
+            if not _has_declined(by, row, life := lives.get((row.need.id, row.offer.id)))
+        ],
         nobody=ranking.nobody,
         eligible=ranking.eligible,
         excluded=excluded,
@@ -130,6 +134,16 @@ def matches_of(
         standing=engine.standing,
         pairings=pairings_of(session, post),
     )
+
+
+def _has_declined(by: User, row: RankedMatch, life: Match | None) -> bool:
+    """Whether the person's side has declined this pair, and neither post has changed since."""
+    if life is None or life.status != MatchStatus.DECLINED or not life.interests:
+        return False
+    last, side = life.interests[-1], side_between(row.need, row.offer, by)
+    if side in (None, last.side) or last.answered_at is None:
+        return False
+    return max(row.need.updated_at, row.offer.updated_at) <= last.answered_at
 
 
 def _draft_among(*posts: Need | Offer) -> Need | Offer | None:
