@@ -102,7 +102,7 @@ PAGES = {
 
 THEMES = (
     "water", "renewable_energy", "sustainable_tourism", "cleaner_production", "climate_change",
-    "ecolabelling", "waste_management", "sustainable_cities", "agriculture_food", "biodiversity",
+    "ecolabelling", "waste_management", "sustainable_cities", "agriculture_food", "msme",
 )  # fmt: skip
 SYLLABLES = ("ba", "den", "mir", "nos", "pul", "ra", "ses", "vo")
 WORDS = [
