@@ -23,6 +23,9 @@ from models import NotFound
 
 pages = Blueprint("open_data", __name__)
 
+FORMS = ("csv", "json", "xlsx")
+"""Forms in which every dataset is given away."""
+
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -40,22 +43,22 @@ def show() -> str:
     )
 
 
-@pages.get("/open-data/<name>.<any(csv, json, xlsx):ending>")
+@pages.get("/open-data/<name>.<form>")
 @allow(EVERYBODY)
-def file(name: str, ending: str) -> Response:
+def file(name: str, form: str) -> Response:
     """A file of one dataset, made while it is sent."""
     dataset = DATASETS.get(name)
-    if dataset is None:
+    if dataset is None or form not in FORMS:
         raise NotFound("no_such_list")
     bom = request.args.get("bom") == "1"
     licence = exchange().settings.data_licence
-    stamp = stamp_of(database(), dataset, ending, language(), licence, bom)
+    stamp = stamp_of(database(), dataset, form, language(), licence, bom)
     head: dict[str, Any] = {
         "Cache-Control": "public, no-cache",
         "Vary": "Accept-Language",
         "Access-Control-Allow-Origin": "*",
         "Link": f'<{licence_of(licence)[1]}>; rel="license"',
-        "Content-Disposition": f'attachment; filename="{name}.{ending}"',
+        "Content-Disposition": f'attachment; filename="{name}.{form}"',
     }
     if stamp.modified:
         head["Last-Modified"] = http_date(stamp.modified)
@@ -64,18 +67,18 @@ def file(name: str, ending: str) -> Response:
     known.make_conditional(request)
     if known.status_code == 304 or request.method == "HEAD":
         return known
-    made = _made(dataset, ending, bom)
+    made = _made(dataset, form, bom)
     made.headers.update(head)
     made.set_etag(stamp.tag)
     return made
 
 
-def _made(dataset: Dataset, ending: str, bom: bool) -> Response:
-    if ending == "csv":
+def _made(dataset: Dataset, form: str, bom: bool) -> Response:
+    if form == "csv":
         return Response(
             write_csv(exchange(), dataset, language(), bom=bom),
             content_type="text/csv; charset=utf-8; header=present",
         )
-    if ending == "json":
+    if form == "json":
         return Response(write_json(exchange(), dataset, language()), mimetype="application/json")
     return send_file(write_xlsx(exchange(), dataset, language()), mimetype=XLSX)
