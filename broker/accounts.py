@@ -64,6 +64,7 @@ def create_user(
     password: str,
     language: str = "es",
     subregion: str | None = None,
+    ministry: str = "",
 ) -> User:
     """Open an account; by the secretariat, or by the command line (``by`` None).
 
@@ -83,6 +84,7 @@ def create_user(
         password=password,
         language=language,
         subregion=subregion,
+        ministry=ministry,
     )
     record(session, by, "user.created", user, after=_described(user))
     return user

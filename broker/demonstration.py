@@ -150,6 +150,7 @@ class _Account(Schema):
     role = fields.String(required=True, validate=validate.OneOf([str(r) for r in Role]))
     language = fields.String(required=True, validate=validate.OneOf(LANGUAGES))
     subregion = fields.String(allow_none=True)
+    ministry = fields.String(load_default="")
 
 
 class _Trust(Schema):
@@ -215,6 +216,7 @@ def load_exchange(
                 password=password,
                 language=data["language"],
                 subregion=data.get("subregion"),
+                ministry=data["ministry"],
             )
         )
     authors: dict[int, User] = {}

@@ -373,9 +373,14 @@ class NeedLine:
     best: list[RankedMatch]
 
 
-def own_live_needs(by: User) -> Select[Post]:
+def own_live_needs(by: User) -> Select[Need]:
     """A query for the needs of one's own on the exchange, the latest changed first."""
-    return own_posts(by, *LIVE).where(Post.kind == "need")
+    return (
+        select(Need)
+        .where(_is_own(by), Need.status.in_(LIVE))
+        .options(*WHOLE)
+        .order_by(Need.updated_at.desc(), Need.id.desc())
+    )
 
 
 def lay_out_needs(

@@ -16,7 +16,7 @@ from broker.explanations import MONEY_FIELDS, SEALED_WORD, reason_of
 from broker.interests import find_match, matches_with_life
 from broker.pairings import find_pairing, pairings_of
 from broker.posts import CLASSES, PREVIEWED, WHOLE, PostFilter, find_posts, seals_money
-from matching import Book, Ranked, UnknownPost
+from matching import Book, Ranked, RuleFailure, UnknownPost
 from matching.eligibility import RULES
 from matching.explain import (
     Change,
@@ -328,7 +328,7 @@ def examine(
         need,
         offer,
         _sealed(found.explanation, need, offer, by),
-        found.why_not,
+        replace(found.why_not, failures=_failures_told(found.why_not.failures, need, offer, by)),
         tuple(change for change in found.changes if _may_be_told(change, need, offer, by))[:6],
         life,
         side,
@@ -399,7 +399,22 @@ def _sealed(explanation: Explanation, need: Need, offer: Offer, by: User) -> Exp
         )
         for contribution in explanation.contributions
     )
-    return replace(explanation, contributions=contributions)
+    failures = _failures_told(explanation.failures, need, offer, by)
+    return replace(explanation, contributions=contributions, failures=failures)
+
+
+def _failures_told(
+    failures: tuple[RuleFailure, ...], need: Need, offer: Offer, by: User
+) -> tuple[RuleFailure, ...]:
+    """The rules that fail; of one about money, without amounts that are sealed from the reader."""
+    if not (seals_money(need, by) or seals_money(offer, by)):
+        return failures
+    return tuple(
+        replace(failure, need_says=None, offer_says=None)
+        if failure.rule == "no_money_left"
+        else failure
+        for failure in failures
+    )
 
 
 def _without_amounts(part: Evidence, need: Need, offer: Offer, by: User) -> Evidence:

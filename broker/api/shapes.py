@@ -132,7 +132,7 @@ def whole_post(post: Need | Offer) -> dict[str, Any]:
     }
     if isinstance(post, Offer):
         said["places_left"] = post.remaining_places()
-        said["money_left"] = plain(post.remaining_money())
+        said["money_left"] = None if seals_money(post, by) else plain(post.remaining_money())
     else:
         hidden = seals_money(post, by)
         said["places_open"] = post.places_open()
