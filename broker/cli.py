@@ -589,6 +589,24 @@ def suggest(
         click.echo("Nothing to suggest: the text says too little, or there are too few posts.")
 
 
+@main.group()
+def export() -> None:
+    """Write what is public for other systems."""
+
+
+@export.command("iati")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@_told
+def export_iati(file: Path) -> None:
+    """Write offers and registered agreements to FILE as IATI 2.03 activities."""
+    from broker.iati_export import write_activities
+
+    exchange = _up_to_date()
+    with exchange.reading() as session, file.open("wb") as opened:
+        count = write_activities(exchange, session, opened)
+    click.echo(f"{count} activities written to {file}.")
+
+
 @main.group("import")
 def import_() -> None:
     """Import posts, organisations and accounts."""

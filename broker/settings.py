@@ -37,6 +37,8 @@ class Settings:
     jobs : bool
         Whether ``broker serve`` also starts a worker that does jobs and routines; without it,
         ``broker work`` runs somewhere else.
+    iati_publisher : str
+        Identifier under which the operator reports to IATI; it begins every activity's own.
     redis_url : str
         Redis for the queue of jobs, where several machines serve; empty means a file in ``home``.
     https : bool
@@ -86,6 +88,7 @@ class Settings:
     workers: int = 1
     threads: int = 8
     jobs: bool = True
+    iati_publisher: str = "XX-10YFP-BROKER"
     redis_url: str = ""
     https: bool = False
     trusted_proxies: int = 0

@@ -33,6 +33,7 @@ from broker.web import (
     endorsements,
     errors,
     feeds,
+    iati,
     imports,
     jobs,
     ledger,
@@ -136,7 +137,7 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
     for module in (
         board, countries, directory, programmes, organisations,
         public, account, search, posts, writing, matches, agreements, parties, documents, ledger, secretariat, reports, bulletins,
-        assets, weights, clearing, duplicates, webhooks, feeds, open_data, merging, tokens, jobs, imports, plans,
+        assets, weights, clearing, duplicates, webhooks, feeds, open_data, merging, tokens, jobs, imports, plans, iati,
         notices, searches, silence, mail,
         task_forces, partners, conflicts, endorsements, desk,
     ):  # fmt: skip
