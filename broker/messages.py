@@ -141,6 +141,7 @@ SENTENCES = {
     "no_such_version": _l("This round has no version with that number."),
     "no_such_rule": _l("This round has no such rule; perhaps it was taken off already."),
     "no_such_proposal": _l("There is no such proposal, or it is not yours to see."),
+    "report_gone": _l("This file was kept for a week and is gone. Have the report made again."),
     "no_such_bulletin": _l("There is no bulletin %(reference)s."),
     "bulletin_exists": _l("The bulletin %(reference)s is published already and can no longer change."),
     "no_such_pool": _l("There is no such pool of needs, or it is not yours to see."),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from textwrap import wrap
 from typing import Any
 
@@ -59,17 +60,12 @@ def as_json(report: MatchReport, _reference: Reference) -> str:
 
     Its labels are in the language in which the report was made.
     """
-    return json.dumps(_plain(report), ensure_ascii=False, indent=1)
+    return json.dumps(_plain(report), ensure_ascii=False)
 
 
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        plain = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-        # What is worked out from the fields is told too: shares, intervals, the match rate.
-        for name, found in vars(type(value)).items():
-            if isinstance(found, property):
-                plain[name] = _plain(getattr(value, name))
-        return plain
+        return {name: _plain(getattr(value, name)) for name in _told(type(value))}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -77,6 +73,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return str(value)
     return value.isoformat() if isinstance(value, date | datetime) else value
+
+
+@cache
+def _told(kind: type) -> tuple[str, ...]:
+    """What is told of an object: its fields, and what is worked out from them."""
+    worked_out = (name for name, found in vars(kind).items() if isinstance(found, property))
+    return (*(field.name for field in fields(kind)), *worked_out)
 
 
 def as_csv(report: MatchReport, reference: Reference) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, make_response, render_template, request, url_for
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
@@ -12,11 +12,13 @@ from broker.explanations import BAND_NAMES
 from broker.messages import field_problems
 from broker.questionnaire import answer_questionnaire
 from broker.report_files import FILES, sections_as_csv, sections_as_xlsx
+from broker.report_folder import LARGE, fetch_report, prepare_report
 from broker.report_pdf import sections_as_pdf
 from broker.report_rows import ANSWER_TIME, ReportRows, choose_run, find_rows
 from broker.report_scope import (
     FILTER_NAMES,
     FILTERS,
+    PARAMETERS,
     ReportScope,
     read_scope,
     task_force_choices,
@@ -131,6 +133,7 @@ def show() -> Any:
         period=period_of(scope, language()),
         filters=filters_of(scope, exchange().reference, language(), _force_name(scope.task_force)),
         file_values=_kept(run),
+        is_large=report.figures.needs + report.figures.offers >= LARGE,
         view=scope.view,
         typed=scope.parameters(),
         problems={},
@@ -178,6 +181,28 @@ def file(ending: str) -> Response:
     response.headers["Content-Type"] = form.media
     name = f"match-report-{report.scope.last_day.isoformat()}.{ending}"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+@pages.post("/secretariat/report/files")
+@allow(MODERATORS)
+def prepare() -> Response:
+    """Have a long report made in the background."""
+    filters = {name: value for name, value in request.form.items() if name in PARAMETERS.values()}
+    read_scope(database(), filters, exchange().reference, today=today())
+    ending = request.form.get("ending", "")
+    started = prepare_report(database(), person(), ending, filters, language=language())
+    return redirect(url_for("jobs.show", job_id=started.id))
+
+
+@pages.get("/secretariat/report/files/<int:job_id>")
+@allow(MODERATORS)
+def prepared(job_id: int) -> Response:
+    """A report that was made in the background."""
+    ending, content = fetch_report(exchange(), database(), person(), job_id)
+    response = make_response(content)
+    response.headers["Content-Type"] = FILES[ending].media
+    response.headers["Content-Disposition"] = f'attachment; filename="match-report.{ending}"'
     return response
 
 
