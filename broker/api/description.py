@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import flask_swagger_ui  # type: ignore[import-untyped]
-from flask import Blueprint, Response, current_app, jsonify, render_template, send_from_directory
+from flask import Blueprint, Response, current_app, render_template, send_from_directory
 from flask_smorest import Api
 
 from broker.web.access import EVERYBODY, allow
@@ -25,13 +27,22 @@ MOST_CODES = 400
 @allow(EVERYBODY)
 def openapi() -> Response:
     """The description of every operation, for programs that write programs."""
-    api: Api = current_app.extensions["api"]
-    described = api.spec.to_dict()
-    described["tags"] = [{"name": tag["description"]} for tag in described.get("tags", ())]
-    _name_codes(described)
-    answer = jsonify(described)
+    kept = current_app.extensions.get("api_document")
+    if kept is None or kept[0] is not exchange().reference:
+        kept = (exchange().reference, json.dumps(_described(), ensure_ascii=False))
+        current_app.extensions["api_document"] = kept
+    answer = Response(kept[1], mimetype="application/json")
     answer.headers["Cache-Control"] = "public, max-age=3600"
     return answer
+
+
+def _described() -> dict[str, Any]:
+    """The document with the codes of this exchange; the specification itself is left alone."""
+    api: Api = current_app.extensions["api"]
+    described: dict[str, Any] = deepcopy(api.spec.to_dict())
+    described["tags"] = [{"name": tag["description"]} for tag in described.get("tags", ())]
+    _name_codes(described)
+    return described
 
 
 def _name_codes(described: Any) -> None:

@@ -105,7 +105,9 @@ def test_requests_are_counted_by_person_or_address(app, exchange, program):
 
 def test_the_document_names_codes_and_every_operation_with_its_rules(program):
     document = program().get("/openapi.json").json
+    assert program().get("/openapi.json").json == document
     assert document["openapi"] == "3.1.0"
+    assert {"name": "Needs and offers"} in document["tags"]
     theme = document["components"]["schemas"]["NeedDraft"]["properties"]["themes"]["items"]
     assert "water" in theme["enum"]
     create = document["paths"]["/api/v1/needs"]["post"]
