@@ -95,7 +95,8 @@ class Sketch:
 
         A text that is still being typed changes with every word: what is made of it is not kept.
         """
-        model, encoder = engine.text_model, engine.vectors.encoder
+        encoder: Any = engine.vectors.encoder
+        model = engine.text_model
         source, role, vector = model.source(self.title, self.body), model.role(self.side), None
         if encoder is not None:
             vector = engine.vectors.stored(session, [source], role)[0]
