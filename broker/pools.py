@@ -203,6 +203,7 @@ def answer_pool(
     The draft is the coordinator's: it goes on the exchange as any need does. The countries' own
     needs stay on the exchange; rounds leave them out while the regional one stands for them.
     """
+    require_no_conflict(session, by, *(member.need for member in pool.members))
     pool.answer(by, consent, note)
     if pool.status == PoolStatus.AGREED:
         pool.need = _draft(session, by, pool, reference)

@@ -17,6 +17,7 @@ from models import (
     ConflictOfInterest,
     InvalidInput,
     MatchStatus,
+    NeedPool,
     NotAllowed,
     NotFound,
     PostStatus,
@@ -283,6 +284,16 @@ def test_no_pool_of_needs_that_it_concerns(session, exchange, declare, office, m
     declare(office, organisation="gov-ec")
     with refused():
         pools.ask_pool(exchange, session, office, [first.id, second.id])
+
+
+def test_no_answer_to_a_pool_with_a_need_that_it_concerns(session, exchange, declare, peru):
+    needs = [post_need(session), post_need(session, "gov-ec")]
+    pool = NeedPool.ask(needs, "andean", 0.9, make_person(session, Role.SECRETARIAT))
+    session.add(pool)
+    session.flush()
+    declare(peru, post=needs[1].reference)
+    with refused():
+        pools.answer_pool(session, peru, pool, exchange.reference, consent=True, note="")
 
 
 def test_no_endorsement(session, exchange, declare, peru):
