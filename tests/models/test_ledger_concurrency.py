@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from collections import Counter
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from models import (
     AgreementStatus,
     Commitment,
     Conflict,
+    Need,
     Offer,
     PostStatus,
     User,
@@ -25,6 +27,7 @@ from models.database import begin_writing
 from models.ledger import imbalances
 from tests.factories import (
     make_agreement,
+    make_currency,
     make_need,
     make_offer,
     make_organisation,
@@ -83,6 +86,26 @@ def whole_state(engine: Engine) -> dict[str, list[Any]]:
         }
 
 
+def die_everywhere(engine: Engine, agreement_id: int) -> tuple[int, dict[str, list[Any]]]:
+    """Sign in a process that is killed, each time a moment later, until something is kept.
+
+    Gives how many were killed, and what is then in the database: nothing less than all.
+    """
+    before = whole_state(engine)
+    engine.dispose()
+    killed = 0
+    while True:
+        killed += 1
+        worker = processes.Process(
+            target=signers.sign_and_die, args=(address(engine), agreement_id, killed)
+        )
+        worker.start()
+        worker.join()
+        assert worker.exitcode == -9
+        if (after := whole_state(engine)) != before:
+            return killed, after
+
+
 # --- The last place -------------------------------------------------------------------------
 
 
@@ -91,6 +114,63 @@ def test_of_fifty_threads_signing_against_the_last_place_one_succeeds(database: 
     outcomes = signers.sign_each(database, agreements)
     assert outcomes == {"binding": 1, "capacity_exceeded": SIGNERS - 1}
     assert_sold(database, 1, left=0)
+
+
+def test_of_twenty_threads_signing_for_the_last_place_of_a_need_one_succeeds(
+    database: Engine,
+) -> None:
+    with Session(database) as session:
+        need = make_need(session, places_wanted=1)
+        agreements = [
+            make_agreement(session, need, make_offer(session), places=1).id for _ in range(20)
+        ]
+        session.commit()
+    outcomes = signers.sign_each(database, agreements)
+    assert outcomes == {"binding": 1, "need_not_live": 19}
+    with Session(database) as session:
+        assert session.scalars(select(Need)).one().places_covered == 1
+        assert imbalances(session) == []
+
+
+def negotiate_with_donor(engine: Engine, count: int, grants: int) -> list[int]:
+    """Agreements, each paid with ten by one donor, whose offer has enough for ``grants``."""
+    with Session(engine) as session:
+        make_currency(session, "USD")
+        bank = make_organisation(session, "other_donor", "ES")
+        purse = make_offer(
+            session, bank, support=("finance",), money=Decimal(10 * grants), currency="USD"
+        )
+        ids = []
+        for _ in range(count):
+            agreement = make_agreement(session, make_need(session), make_offer(session), places=1)
+            gift = {"money": Decimal(10), "currency": "USD", "offer": purse}
+            agreement.add_party(people(session, agreement)[0], bank, "donor", **gift)
+            session.flush()
+            for person in people(session, agreement):
+                agreement.accept_terms(person, 1)
+            ids.append(agreement.id)
+        session.commit()
+    return ids
+
+
+def test_donor_s_purse_is_never_overdrawn_by_agreements_signed_at_once(database: Engine) -> None:
+    agreements = negotiate_with_donor(database, 20, grants=3)
+    outcomes = signers.sign_each(database, agreements)
+    assert outcomes == {"binding": 3, "capacity_exceeded": 17}
+    with Session(database) as session:
+        purse = session.scalars(select(Offer).where(Offer.money.is_not(None))).one()
+        assert purse.remaining_money() == 0
+        assert purse.status == PostStatus.EXHAUSTED
+        assert session.scalar(select(func.count(Commitment.id))) == 6
+        assert imbalances(session) == []
+
+
+def test_process_killed_while_a_donor_pays_leaves_all_or_nothing(database: Engine) -> None:
+    [agreement_id] = negotiate_with_donor(database, 1, grants=1)
+    _killed, after = die_everywhere(database, agreement_id)
+    assert len(after["commitment"]) == 2
+    with Session(database) as session:
+        assert imbalances(session) == []
 
 
 def test_threads_of_several_processes_never_oversell(database: Engine) -> None:
@@ -245,19 +325,7 @@ def test_process_killed_between_any_two_statements_leaves_all_or_nothing(
     database: Engine,
 ) -> None:
     [agreement_id] = negotiate(database, 1, places=1)
-    before = whole_state(database)
-    database.dispose()
-    killed = 0
-    while True:
-        killed += 1
-        worker = processes.Process(
-            target=signers.sign_and_die, args=(address(database), agreement_id, killed)
-        )
-        worker.start()
-        worker.join()
-        assert worker.exitcode == -9
-        if (after := whole_state(database)) != before:
-            break
+    killed, after = die_everywhere(database, agreement_id)
     assert killed >= 9, "every statement of the transaction had its turn"
     assert after["commitment"]
     assert_sold(database, 1, left=0)
