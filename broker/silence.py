@@ -1,7 +1,7 @@
 """The silence clock: what waits for an answer too long, who is asked, and reminding them.
 
-Five matters wait for somebody's word: an interest, a round's proposal, a pool of needs, an
-agreement's terms or signature, and a post to be reviewed.
+Six matters wait for somebody's word: an interest, an invitation to a pilot, a round's proposal, a
+pool of needs, an agreement's terms or signature, and a post to be reviewed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select, and_, func, literal, or_, select, tuple_, union_all
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectin_polymorphic, selectinload
 
 from broker.audit import record
@@ -34,6 +35,7 @@ from models import (
     Conflict,
     Country,
     Interest,
+    InvitationStatus,
     Match,
     Milestone,
     Need,
@@ -42,6 +44,7 @@ from models import (
     NotFound,
     Offer,
     Organisation,
+    PilotInvitation,
     PoolMember,
     PoolStatus,
     Post,
@@ -58,6 +61,7 @@ from models.base import Labels
 
 MATTERS = {
     "interest": _l("Interest"),
+    "invitation": _l("Invitation to a pilot"),
     "proposal": _l("Proposal of a round"),
     "pool": _l("Pool of needs"),
     "agreement": _l("Agreement"),
@@ -126,6 +130,17 @@ def _interests(subregion: str | None) -> Select[str, int, datetime]:
     )
 
 
+def _invitations(subregion: str | None) -> Select[str, int, datetime]:
+    own = []
+    if subregion is not None:
+        countries = select(Country.code).where(Country.subregion == subregion)
+        homes = select(Organisation.id).where(Organisation.country_code.in_(countries))
+        own = [PilotInvitation.organisation_id.in_(homes)]
+    return select(literal("invitation"), PilotInvitation.id, PilotInvitation.created_at).where(
+        PilotInvitation.status == InvitationStatus.ASKED, *own
+    )
+
+
 def _proposals(subregion: str | None) -> Select[str, int, datetime]:
     return select(literal("proposal"), RoundProposal.id, RoundProposal.created_at).where(
         RoundProposal.status == ProposalStatus.WAITING,
@@ -176,6 +191,7 @@ def _concerning(subregion: str) -> Any:
 
 SOURCES: dict[str, Callable[[str | None], Select[Any, Any, Any]]] = {
     "interest": _interests,
+    "invitation": _invitations,
     "proposal": _proposals,
     "pool": _pools,
     "agreement": _agreements,
@@ -283,6 +299,35 @@ def _load_interests(session: Session, ids: Sequence[int]) -> list[Matter]:
         match = row.match
         own = match.offer if row.side == "need" else match.need
         made.append(_matter("interest", row, match, row.created_at, own, match.need, [own]))
+    return made
+
+
+def _load_invitations(session: Session, ids: Sequence[int]) -> list[Matter]:
+    rows = session.scalars(
+        select(PilotInvitation)
+        .where(PilotInvitation.id.in_(ids))
+        .options(
+            selectinload(PilotInvitation.organisation), selectinload(PilotInvitation.task_force)
+        )
+    )
+    made = []
+    for row in rows:
+        country = row.organisation.country
+        subregions = frozenset({country.subregion} if country and country.subregion else ())
+        made.append(
+            Matter(
+                "invitation",
+                row.id,
+                row,
+                row,
+                row.created_at,
+                dict(row.task_force.names),
+                "",
+                [row.organisation],
+                [],
+                subregions,
+            )
+        )
     return made
 
 
@@ -408,6 +453,7 @@ def _matter(
 
 LOADERS = {
     "interest": _load_interests,
+    "invitation": _load_invitations,
     "proposal": _load_proposals,
     "pool": _load_pools,
     "agreement": _load_agreements,
@@ -488,17 +534,20 @@ def remind_now(session: Session, by: User, kind: str, number: int, *, today: dat
 def _remind(
     session: Session, matter: Matter, kind: ReminderKind, today: date, by: User | None = None
 ) -> None:
-    session.add(
-        Reminder(
-            matter=matter.kind,
-            matter_id=matter.id,
-            day=today,
-            kind=kind,
-            people=len(matter.people),
-            by_id=by.id if by else None,
-        )
+    said = Reminder(
+        matter=matter.kind,
+        matter_id=matter.id,
+        day=today,
+        kind=kind,
+        people=len(matter.people),
+        by_id=by.id if by else None,
     )
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(said)
+    except IntegrityError as error:
+        # Somebody else reminded of it at the same moment.
+        raise Conflict("reminded_today") from error
     facts = {"title": matter.title, "since": matter.since.date()}
     once = f"silence:{matter.kind}:{matter.id}:{today}"
     news = News(matter.people, matter.entity, facts, by, once, matter.path)
@@ -521,7 +570,10 @@ def remind_the_silent(exchange: Exchange) -> int:
                 kind = due_reminder(matter, now, today, settings)
                 if kind is None:
                     continue
-                _remind(session, matter, kind, today)
+                try:
+                    _remind(session, matter, kind, today)
+                except Conflict:
+                    continue
                 done += 1
                 if kind == ReminderKind.ESCALATION:
                     escalated.append(_escalation(matter, office))

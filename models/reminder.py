@@ -26,8 +26,8 @@ class Reminder(Base):
     Attributes
     ----------
     matter, matter_id
-        What waits: ``"interest"``, ``"proposal"``, ``"pool"``, ``"agreement"`` or ``"post"``, and
-        its number.
+        What waits: ``"interest"``, ``"invitation"``, ``"proposal"``, ``"pool"``, ``"agreement"`` or
+        ``"post"``, and its number.
     people : int
         How many people were reminded.
     """

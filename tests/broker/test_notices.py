@@ -1,6 +1,6 @@
 """Being told: who hears of what, once, in her own language, and never of what is not hers."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 
 import pytest
 
@@ -42,8 +42,6 @@ from models import (
 from tests.broker.factories import days, make_person, post_need, post_offer
 from tests.factories import make_organisation, make_user
 
-WEDNESDAY = datetime(2026, 3, 18, 9, 30, tzinfo=UTC)
-
 
 def told(session, user, kind=""):
     found = session.scalars(find_notices(user))
@@ -64,26 +62,6 @@ def pair(exchange):
         asking = [make_person(session, Role.FOCAL_POINT) for _ in range(2)]
         giving = [make_person(session, Role.TASK_FORCE) for _ in range(2)]
         yield session, need, offer, asking, giving
-
-
-class TestFrequency:
-    @pytest.mark.parametrize(
-        ("frequency", "moment"),
-        [
-            (Frequency.AT_ONCE, WEDNESDAY),
-            (Frequency.DAILY, datetime(2026, 3, 19, 6, tzinfo=UTC)),
-            (Frequency.WEEKLY, datetime(2026, 3, 23, 6, tzinfo=UTC)),
-            (Frequency.NEVER, None),
-        ],
-    )
-    def test_says_when_the_next_letter_goes_out(self, frequency, moment):
-        assert frequency.next_moment(WEDNESDAY, 6) == moment
-
-    def test_before_the_hour_it_is_still_today(self):
-        assert Frequency.DAILY.next_moment(WEDNESDAY, 10) == WEDNESDAY.replace(hour=10, minute=0)
-        monday = datetime(2026, 3, 23, 5, tzinfo=UTC)
-        assert Frequency.WEEKLY.next_moment(monday, 6) == monday.replace(hour=6)
-        assert Frequency.WEEKLY.next_moment(monday, 5) == monday + timedelta(days=7)
 
 
 class TestInterest:

@@ -1,6 +1,7 @@
 """The silence clock: what waits, who is asked, reminders, escalation; expiry and milestones."""
 
 from datetime import timedelta
+from itertools import cycle
 
 import pytest
 from sqlalchemy import select, update
@@ -8,6 +9,7 @@ from sqlalchemy import select, update
 from broker.news import tell_of_proposals
 from broker.notices import find_notices
 from broker.silence import (
+    Matter,
     count_silent,
     find_expiring,
     load_matters,
@@ -24,6 +26,7 @@ from models import (
     ClearingRound,
     Conflict,
     Interest,
+    InvitationStatus,
     Match,
     MatchStatus,
     Milestone,
@@ -31,6 +34,7 @@ from models import (
     NotAllowed,
     NotFound,
     Notice,
+    PilotInvitation,
     PoolMember,
     PoolStatus,
     Post,
@@ -42,10 +46,13 @@ from models import (
     RoundStatus,
     utc_now,
 )
-from tests.broker.factories import days, make_person, post_need, post_offer
+from tests.broker.factories import days, find_organisation, make_person, post_need, post_offer
 from tests.factories import make_agreement
 
 pytestmark = pytest.mark.usefixtures("backend")
+
+
+FORCES = cycle(("tourism", "products", "lifestyles", "buildings"))
 
 
 def ago(number):
@@ -125,6 +132,17 @@ def everything(session, people, age):
     session.execute(
         update(Agreement).where(Agreement.id == agreement.id).values(updated_at=ago(age))
     )
+    session.add(
+        PilotInvitation(
+            task_force=find_organisation(session, f"tf-{next(FORCES)}"),
+            organisation=find_organisation(session, "gov-pe"),
+            theme="water",
+            message="Would you host it?",
+            status=InvitationStatus.ASKED,
+            by_id=people.office.id,
+            created_at=ago(age),
+        )
+    )
     waiting = post_need(session, status="submitted")
     waiting.submitted_at = ago(age)
     session.flush()
@@ -137,18 +155,18 @@ class TestList:
             an_interest(session, people, 70)
             an_interest(session, people, 3)
             found = keys(exchange, session, people.office)
-            assert len(found) == 6
+            assert len(found) == 7
             assert found[0][0] == "interest"
             assert {kind for kind, _number in found} == {
-                "interest", "proposal", "pool", "agreement", "post",
+                "interest", "invitation", "proposal", "pool", "agreement", "post",
             }  # fmt: skip
             assert len(keys(exchange, session, people.office, "escalated")) == 1
-            assert len(keys(exchange, session, people.office, "all")) == 7
+            assert len(keys(exchange, session, people.office, "all")) == 8
             assert len(keys(exchange, session, people.office, kind="interest")) == 2
-            assert count_silent(session, people.office, exchange.settings) == 6
+            assert count_silent(session, people.office, exchange.settings) == 7
             matters = load_matters(session, found)
             assert [(matter.kind, matter.id) for matter in matters] == found
-            assert [matter.age(utc_now()) for matter in matters] == [70, 20, 20, 20, 20, 20]
+            assert [matter.age(utc_now()) for matter in matters] == [70] + [20] * 6
             assert all(matter.people for matter in matters)
             assert all(matter.title for matter in matters)
 
@@ -159,7 +177,7 @@ class TestList:
             session.execute(
                 update(Post).where(Post.status == PostStatus.SUBMITTED).values(submitted_at=ago(20))
             )
-            assert len(keys(exchange, session, people.andean)) == 5
+            assert len(keys(exchange, session, people.andean)) == 6
             assert [kind for kind, _ in keys(exchange, session, people.caribbean)] == ["post"]
             with pytest.raises(NotAllowed):
                 keys(exchange, session, people.asking)
@@ -210,11 +228,11 @@ class TestReminding:
     def test_every_kind_of_matter_reaches_those_who_are_asked(self, exchange, people):
         with exchange.writing() as session:
             everything(session, people, 20)
-        assert remind_the_silent(exchange) == 5
+        assert remind_the_silent(exchange) == 6
         with exchange.reading() as session:
             notices = list(session.scalars(find_notices(people.asking)))
             paths = {notice.path.split("/")[1] for notice in notices}
-            assert paths == {"proposals", "pools"}
+            assert paths == {"invitations", "proposals", "pools"}
             assert told(session, people.giving).count("silence.reminder") == 3
             assert told(session, people.andean) == ["silence.reminder"]
 
@@ -247,6 +265,17 @@ class TestReminding:
             with pytest.raises(Conflict) as refused:
                 remind_now(session, people.office, "interest", interest.id, today=days(0))
             assert refused.value.code == "nobody_to_remind"
+
+    def test_two_who_remind_at_one_moment_remind_once(self, exchange, people, monkeypatch):
+        with exchange.writing() as session:
+            interest = an_interest(session, people, 20)
+            remind_now(session, people.office, "interest", interest.id, today=days(0))
+            # The second has looked before the first had finished.
+            monkeypatch.setattr(Matter, "can_be_reminded", lambda *_: True)
+            with pytest.raises(Conflict) as refused:
+                remind_now(session, people.andean, "interest", interest.id, today=days(0))
+            assert refused.value.code == "reminded_today"
+            assert told(session, people.giving) == ["silence.reminder"]
 
 
 class TestPosts:
