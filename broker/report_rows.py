@@ -221,12 +221,12 @@ class ReportRows:
         ).all()
         return frozenset(need for need, _ in pairs), frozenset(offer for _, offer in pairs)
 
-    @property
+    @cached_property
     def met_ids(self) -> frozenset[int]:
         """Needs of the book that have a match."""
         return self._met[0] & self.need_ids
 
-    @property
+    @cached_property
     def useful_ids(self) -> frozenset[int]:
         """Offers of the book that match a need of the report."""
         return self._met[1] & self.offer_ids
