@@ -43,7 +43,7 @@ from models import (
 MOST_SEARCHES = 50
 """Searches that one person can keep."""
 
-MOST_IN_TRANSACTION = 200
+MOST_IN_TRANSACTION = 100
 """Different searches that are looked at while a post is published; with more of them the routine
 does it a minute later, so that publishing stays quick."""
 
