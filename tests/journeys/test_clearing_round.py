@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
+from pypdf import PdfReader
 
 pytestmark = pytest.mark.browser
 
@@ -26,6 +28,20 @@ def _waiting(page: Page, offer: str) -> str:
     return address
 
 
+def _figure(cell: Locator) -> float:
+    """The number in a cell, as it is written in Spanish; whole ones also in English."""
+    return float(re.sub(r"[^\d,-]", "", cell.inner_text()).replace(",", ".") or 0)
+
+
+PLACES, LEFT, MONEY, OPEN = 3, 4, 5, 6
+"""Columns of a balance, from 1: the places of a row and those left, its money and what is left."""
+
+
+def _column(page: Page, number: int) -> list[float]:
+    """The figures of a column of the balance, from the opening on."""
+    return [_figure(cell) for cell in page.locator(f"main tbody td:nth-child({number})").all()]
+
+
 def test_a_round_is_compared_sent_accepted_by_both_sides_signed_and_followed(reader):
     # The secretariat opens a fair round and clears it.
     office = reader("secretariat@demo.example")
@@ -41,6 +57,12 @@ def test_a_round_is_compared_sent_accepted_by_both_sides_signed_and_followed(rea
     # It compares the policies, sees the picture, who is left out, and where more would help.
     policies = office.locator("table", has=office.locator("caption")).locator("tbody tr")
     expect(policies).to_have_count(3)
+    figures = [[_figure(cell) for cell in row.locator("td").all()] for row in policies.all()]
+    (total, _stable, fair) = figures
+    assert total[1] == 0
+    assert total[0] >= fair[0]
+    assert round(total[0] - fair[0], 1) == pytest.approx(fair[1], abs=0.11)
+    assert fair[2] >= total[2]
     assert office.locator("svg.round-picture path").count() > 0
     office.goto(f"{address}?show=left_out")
     expect(office.locator("#needs")).to_be_visible()
@@ -73,7 +95,9 @@ def test_a_round_is_compared_sent_accepted_by_both_sides_signed_and_followed(rea
     force.click("main a[href*='/agreements/new']")
     force.fill("[name=title]", "Training of public buyers")
     force.fill("[name=activities]", "A workshop of five days.")
-    force.fill("[name=places]", "2")
+    # What the round proposed stands in the draft.
+    agreed = int(force.input_value("[name=places]"))
+    assert agreed >= 1
     force.fill("[name=starts]", _in_days(0))
     force.fill("[name=ends]", _in_days(300))
     force.fill("[name='milestones-0-title']", "Workshop held")
@@ -95,13 +119,66 @@ def test_a_round_is_compared_sent_accepted_by_both_sides_signed_and_followed(rea
     force.locator("main form button.btn-primary").last.click()
     expect(force.locator("ul.milestones .tag.good")).to_be_visible()
 
-    # The places are in the ledger; the agreement prints; the round tells who accepted.
+    # The places are in the ledger, whose rows sum up to the balance, for the offer as for the need.
     offer = force.locator("main a[href*='/offers/']").first.get_attribute("href")
+    need = peru.locator("main a[href*='/needs/']").first.get_attribute("href")
     assert offer is not None
-    force.goto(f"{offer.split('?')[0]}/balance")
-    expect(force.locator("main table").first).to_be_visible()
+    assert need is not None
+    # The need states money alone: its places are covered, and its money is as open as before.
+    for page, post, moved, left in ((force, offer, PLACES, LEFT), (peru, need, MONEY, OPEN)):
+        page.goto(f"{post.split('?')[0]}/balance")
+        expect(page.locator("main table tbody")).to_contain_text("AG-")
+        assert _column(page, PLACES)[-1] == agreed
+        taken, balances = _column(page, moved), _column(page, left)
+        assert balances[0] > 0
+        for row in range(1, len(balances)):
+            assert balances[row] == balances[row - 1] - taken[row]
+        last = page.locator("main table tfoot tr").last
+        assert _figure(last.locator(f"td:nth-child({left})")) == balances[-1]
+
+    # The agreement prints, in both parties' languages, with all that was agreed.
     printed = force.request.get(f"{agreement}.pdf")
     assert printed.ok
-    assert printed.body().startswith(b"%PDF")
+    words = " ".join(
+        " ".join(
+            page.extract_text() for page in PdfReader(io.BytesIO(printed.body())).pages
+        ).split()
+    )
+    for said in (
+        "Training of public buyers", "A workshop of five days.", "Workshop held", _in_days(60),
+        f"{_in_days(0)} – {_in_days(300)}", OFFER, "AG-",
+    ):  # fmt: skip
+        assert said in words, said
+    assert words.count(f"{_in_days(0)} ") >= 2  # two signatures, with their moments
+
+    # The round tells who accepted.
     office.goto(address)
     expect(office.locator("main .tag.good").first).to_be_visible()
+
+
+def test_money_is_cleared_by_amount_with_its_prices_and_proof(reader):
+    office = reader("secretariat@demo.example")
+    office.goto("/secretariat/rounds/new")
+    office.fill("[name=name]", "Ronda de fondos")
+    office.select_option("[name=support_kind]", "finance")
+    office.locator("main form button.btn-primary").click()
+    address = office.url
+    office.click("form[action$='/clear'] button")
+    money = office.locator("table", has=office.locator("caption")).last.locator("tbody tr")
+    expect(money).to_have_count(2)
+    total, fair = ([_figure(cell) for cell in row.locator("td").all()] for row in money.all())
+    assert total[0] >= fair[0] > 0
+    assert fair[2] >= total[2]
+    # What the needs are granted, none above what it asks for, comes to the sum under the policy.
+    granted = 0.0
+    for cell in office.locator("main table.stacked td:last-child div", has_text="USD").all():
+        found = re.findall(r"USD\s([\d.]+)", cell.inner_text())
+        given, asked = (float(amount.replace(".", "")) for amount in found)
+        assert given <= asked
+        granted += given
+    assert granted == pytest.approx(fair[4], rel=0.01)
+    office.click("form[action$='/replay'] button")
+    expect(office.locator("main [role=status], [role=status]").first).to_be_visible()
+    office.goto(address)
+    office.click("form[action$='/send'] button")
+    expect(office.locator("main details ul.rows li", has_text="USD").first).to_be_attached()
