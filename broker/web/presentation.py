@@ -16,6 +16,8 @@ from babel.numbers import format_currency, format_decimal
 from flask import Flask, request, url_for
 from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
+from jinja2 import pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup, escape
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
@@ -220,6 +222,12 @@ def field_name(name: str) -> str:
     return str(FIELD_NAMES.get(name, name))
 
 
+@pass_context
+def field_name_for_reader(_context: Context, name: str) -> str:
+    """The same as a filter: what it gives depends on the reader, so that no template keeps it."""
+    return field_name(name)
+
+
 def paragraphs(text: str) -> Markup:
     """Plain text with its paragraphs and line breaks, escaped."""
     blocks = [block.strip() for block in text.split("\n\n") if block.strip()]
@@ -243,8 +251,8 @@ def may_open(endpoint: str) -> bool:
 
 def prepare(app: Flask) -> None:
     """Make all of this known to the templates."""
-    # A filter of a constant ("places" | field_name) must not be worked out once for all readers
-    # when its template is compiled: each has her own language.
+    # A filter of a constant ("places" | state) must not be worked out once for all readers when its
+    # template is compiled: each has her own language. Where it stands alone, jinja does so anyhow.
     app.jinja_env.optimized = False
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
@@ -256,7 +264,7 @@ def prepare(app: Flask) -> None:
         state=state,
         state_tone=state_tone,
         role_name=role_name,
-        field_name=field_name,
+        field_name=field_name_for_reader,
         paragraphs=paragraphs,
         marked=marked,
         excerpt=excerpt,

@@ -147,6 +147,13 @@ def test_enter_saves_a_draft_and_never_publishes(exchange, writer):
     assert 'value="step-' not in page
 
 
+def test_every_reader_has_the_names_of_fields_in_her_own_language(sign_in):
+    # Templates are compiled once, whoever comes first.
+    for language, words in (("en", "Kinds of support"), ("es", "Tipos de apoyo"), ("fr", "Pays")):
+        page = sign_in(Role.FOCAL_POINT, language=language).get(NEW).text
+        assert words in page, language
+
+
 # Sent twice
 
 
