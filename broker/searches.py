@@ -20,7 +20,7 @@ from broker.audit import record
 from broker.exchange import Exchange
 from broker.jobs import routine
 from broker.news import titles
-from broker.notices import News, frequency_field, tell
+from broker.notices import FREQUENCY_NAMES, News, frequency_field, tell
 from broker.posts import CLASSES, WHOLE, PostFilter, find_posts
 from broker.reference import Reference
 from broker.schemas import Strict, Text, load
@@ -82,6 +82,9 @@ LISTINGS = {
 
 RANKED_BY = ("themes", "subregions", "support_kinds")
 """Fields of a filter that a ranked list has, beside the bands of the score."""
+
+ALERT_NAMES = {**FREQUENCY_NAMES, Frequency.NEVER: _l("no alerts")}
+"""How soon one hears of what is new → its name."""
 
 NOT_KEPT = frozenset({"kind", "statuses", "organisation_id"})
 """Fields of a filter that the list itself sets."""

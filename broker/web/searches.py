@@ -12,9 +12,9 @@ from werkzeug.datastructures import MultiDict
 
 from broker.explanations import BAND_NAMES
 from broker.messages import field_problems
-from broker.notices import FREQUENCY_NAMES
 from broker.posts import PostFilter
 from broker.searches import (
+    ALERT_NAMES,
     LISTINGS,
     change_search,
     count_alerts,
@@ -38,12 +38,7 @@ MOST_QUERY = 8000
 @pages.app_context_processor
 def names() -> dict[str, Any]:
     """What the form beneath a list shows."""
-    return {"FREQUENCY_NAMES": FREQUENCY_NAMES, "listing_of": listing_of}
-
-
-def listing_of(endpoint: str | None) -> str:
-    """The list that a page shows, if its filters can be saved; else nothing."""
-    return next((name for name, found in LISTINGS.items() if found.endpoint == endpoint), "")
+    return {"ALERT_NAMES": ALERT_NAMES}
 
 
 def search_address(search: SavedSearch) -> str:
