@@ -128,8 +128,18 @@ def test_every_task_force_has_its_page(client, code):
     assert client.get(f"/organisations/{code}").status_code == 200
 
 
-def test_an_unknown_organisation_is_not_found(client):
-    assert client.get("/organisations/nobody").status_code == 404
+def test_an_unknown_organisation_is_not_found_and_the_way_back_is_shown(client):
+    came_from = "http://localhost/organisations?q=nobody"
+    answer = client.get("/organisations/nobody", headers={"Referer": came_from})
+    assert answer.status_code == 404
+    assert f'href="{came_from}"' in answer.text
+    assert 'action="/search"' in answer.text
+
+
+def test_no_error_page_leads_to_another_host(client):
+    answer = client.get("/nothing", headers={"Referer": "http://elsewhere.example/localhost/"})
+    assert answer.status_code == 404
+    assert "elsewhere.example" not in answer.text
 
 
 def test_an_organisation_without_posts_leads_on(client, exchange):
