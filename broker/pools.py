@@ -38,6 +38,9 @@ LEAST_LIKENESS = 0.6
 BLOCK = 512
 """Needs whose likeness to all others is looked at together."""
 
+NEAREST = 24
+"""Needs nearest to each that it may be pooled with; thrice as many as a pool holds."""
+
 MOST_IDEAS = 50
 """Ideas that are shown: the largest and most alike of each subregion come first."""
 
@@ -136,6 +139,8 @@ def _pools_among(
 def _likeness(exchange: Exchange, session: Session, needs: Sequence[Need]) -> Any:
     """How alike each two needs are, sparse (needs, needs), as far as they could be pooled.
 
+    Of a need only those nearest to it, so that a theme of which everybody writes takes no minutes.
+
     Half is the share of their themes that they have in common, half the likeness of their texts;
     nothing without a shared theme and kind.
     """
@@ -153,8 +158,11 @@ def _likeness(exchange: Exchange, session: Session, needs: Sequence[Need]) -> An
         union = sizes[rows, None] + sizes[None, :] - shared
         alike = (shared / np.maximum(union, 1) + texts) / 2
         alike[(shared == 0) | (kinds[rows] @ kinds.T == 0) | (alike < LEAST_LIKENESS)] = 0
+        if len(needs) > NEAREST:
+            least = np.partition(alike, len(needs) - NEAREST, axis=1)[:, len(needs) - NEAREST]
+            alike[alike < least[:, None]] = 0
         parts.append(sparse.csr_array(alike))
-    return sparse.tril(sparse.vstack(parts), k=-1)
+    return sparse.vstack(parts)
 
 
 def _having(codes: Sequence[Sequence[str]]) -> Any:
