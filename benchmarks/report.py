@@ -13,7 +13,7 @@ import random
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -26,7 +26,6 @@ from benchmarks.demonstration import (
     DirectReader,
     describe_machine,
     load_demonstration,
-    match_book,
     open_exchange,
     shown,
 )
@@ -34,7 +33,7 @@ from broker.posts import PostFilter, find_posts
 from broker.report_files import FILES
 from broker.report_rows import count
 from broker.report_scope import ReportScope
-from broker.reports import match_report
+from broker.reports import MatchReport, match_report
 from broker.speech import speaking
 from models import (
     LIVE,
@@ -166,40 +165,37 @@ def take(what: str, runs: int, act: Callable[[], object]) -> str:
     return f"| {what} | {shown(median(processor))} | {shown(median(clock))} |"
 
 
-def measure(home: Path, runs: int) -> list[str]:
+def measure(home: Path, runs: int) -> Iterator[str]:
     """Every form of the report, and the alternative."""
     exchange, app = open_exchange(home)
     reference, scope = exchange.reference, ReportScope(exchange.today())
-    rows = []
     with speaking("fr"), exchange.reading() as session:
 
-        def made(listed: int | None) -> object:
+        def made(listed: int | None) -> MatchReport:
             return match_report(session, reference, scope=scope, language="fr", listed=listed)
 
-        rows.append(take("figures and short lists", runs, lambda: made(10)))
-        rows.append(take("figures and all rows", runs, lambda: made(None)))
+        yield take("figures and short lists", runs, lambda: made(10))
+        yield take("figures and all rows", runs, lambda: made(None))
         for ending in ("pdf", "xlsx", "csv", "json"):
             form = FILES[ending]
 
             def write(form=form) -> object:  # type: ignore[no-untyped-def]
-                return form.write(made(form.listed), reference)  # type: ignore[arg-type]
+                return form.write(made(form.listed), reference)
 
-            rows.append(take(f"{ending.upper()}, from the database on", runs, write))
+            yield take(f"{ending.upper()}, from the database on", runs, write)
         themes = list(reference.codes("theme"))
         subregions = list(reference.codes("subregion"))
-        rows.append(
-            take(
-                f"alternative: {2 * len(themes) * len(subregions)} numbers of one table of two "
-                "facets, a query each",
-                1,
-                lambda: one_query_a_figure(session, themes, subregions),
-            )
+        yield take(
+            f"alternative: {2 * len(themes) * len(subregions)} numbers of one table of two facets, "
+            "a query each",
+            1,
+            lambda: one_query_a_figure(session, themes, subregions),
         )
     reader = DirectReader(app)
     reader.sign_in(EVERYONE)
-    rows.insert(0, take("page", runs, lambda: reader.get("/secretariat/report")))
+    reader.get("/secretariat/report")
+    yield take("page, as HTML", runs, lambda: reader.get("/secretariat/report"))
     exchange.database.dispose()
-    return rows
 
 
 HEAD = "| what | processor time | clock |\n|---|---:|---:|"
@@ -216,15 +212,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="report-") as folder:
         home = Path(folder)
         load_demonstration(home)
-        match_book(home)
-        print(f"\nThe demonstration exchange:\n\n{HEAD}", flush=True)
-        print("\n".join(measure(home, chosen.runs)), flush=True)
-        exchange, _app = open_exchange(home)
-        with exchange.writing() as session:
-            grow(session, chosen.posts)
-        exchange.database.dispose()
-        print(f"\n{chosen.posts:,} posts on the exchange:\n\n{HEAD}", flush=True)
-        print("\n".join(measure(home, chosen.runs)))
+        for posts, name in (
+            (0, "The demonstration exchange"),
+            (chosen.posts, f"{chosen.posts:,} posts"),
+        ):
+            exchange, _app = open_exchange(home)
+            with exchange.writing() as session:
+                grow(session, posts)
+            exchange.database.dispose()
+            print(f"\n{name}:\n\n{HEAD}", flush=True)
+            for row in measure(home, chosen.runs):
+                print(row, flush=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"\nMemory of the process at its highest: {peak:,.0f} MB.")
 

@@ -240,6 +240,14 @@ class _Writer:
 
     def waits(self) -> Iterator[str]:
         figures, equity = self.report.figures, self.report.equity
+        islands = next(g for g in equity.groups if g.code == "small_island")
+        if islands.share is not None and equity.total.share is not None:
+            yield _(
+                "An agreement serves %(islands)s of the needs of small island States, and %(all)s of "
+                "all needs.",
+                islands=self.number(islands.share, "percent"),
+                all=self.number(equity.total.share, "percent"),
+            )
         if figures.unmet_needs:
             yield ngettext(
                 "%(count)s need has no offer that fits. Those nearest to a match:",
@@ -249,14 +257,6 @@ class _Writer:
             )
         elif self.report.run is not None:
             yield _("Every need has an offer that fits.")
-        islands = next(g for g in equity.groups if g.code == "small_island")
-        if islands.share is not None and equity.total.share is not None:
-            yield _(
-                "An agreement serves %(islands)s of the needs of small island States, and %(all)s of "
-                "all needs.",
-                islands=self.number(islands.share, "percent"),
-                all=self.number(equity.total.share, "percent"),
-            )
 
     def unmet(self) -> Iterator[list[str]]:
         for line in self.report.unmet[:SHOWN]:
