@@ -142,9 +142,9 @@ def label(scheme: str, code: str | None) -> str:
     return exchange().reference.label(scheme, code, language())
 
 
-def labels(scheme: str, codes: list[str]) -> str:
-    """Labels of several codes, with commas between."""
-    return ", ".join(label(scheme, code) for code in codes)
+def labels(scheme: str, codes: list[str] | None) -> str:
+    """Labels of several codes, with commas between; an old version may know none of a field."""
+    return ", ".join(label(scheme, code) for code in codes or ())
 
 
 def mandate_label(code: str) -> str:

@@ -5,7 +5,7 @@ import re
 import pytest
 from sqlalchemy import select
 
-from models import LANGUAGES, Agreement, AgreementStatus, PostStatus, Role
+from models import LANGUAGES, Agreement, AgreementStatus, PostStatus, PostVersion, Role
 from tests.broker.factories import find_organisation, make_person, post_need, post_offer
 from tests.factories import make_agreement
 
@@ -160,3 +160,17 @@ def test_home_asks_the_database_as_often_for_many_posts_as_for_few(
     with count_queries() as many:
         client.get("/")
     assert len(many) <= len(few) <= 20
+
+
+@pytest.mark.parametrize("kind", ["need", "offer"])
+def test_a_version_that_says_nothing_of_a_field_can_be_read(client, exchange, kind):
+    with exchange.writing() as session:
+        post = (post_need if kind == "need" else post_offer)(session, title="As it was")
+        said = {
+            name: None if isinstance(value, list) and name != "support" else value
+            for name, value in post.versions[0].content.items()
+        }
+        post.versions.append(PostVersion(number=2, content=said))
+    answer = client.get(f"/{kind}s/{post.id}/versions/2")
+    assert answer.status_code == 200
+    assert "As it was" in answer.text
