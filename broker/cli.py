@@ -33,6 +33,7 @@ from broker.speech import speaking
 from models import (
     LANGUAGES,
     DomainError,
+    Import,
     ImportStatus,
     InvalidInput,
     Need,
@@ -672,6 +673,43 @@ def import_sheet(
         click.echo(
             f"{brought.loaded} loaded, {brought.changed} changed, {brought.known} known already."
         )
+
+
+@import_.command("iati")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--by", "email", required=True, help="Account in whose name it is imported.")
+@_told
+def import_iati(file: Path, email: str) -> None:
+    """Make drafts of offers of the IATI activities in FILE (version 2.01 or later).
+
+    What was not used is told on the error output and, all of it, in a report. Running it again
+    makes nothing twice; that is also how an interrupted import is gone on with.
+    """
+    from broker import iati_import as use
+
+    exchange = _up_to_date()
+    with exchange.reading() as session:
+        use.require_import(accounts.find_user(session, email))
+    with file.open("rb") as opened:
+        stored = use.store_file(exchange, file.name, opened)
+    with exchange.writing() as session:
+        brought = use.bring_activities(session, accounts.find_user(session, email), stored)
+    bar = _bar(stored.size, file.name)
+
+    def progress(done: int, _total: int) -> None:
+        bar.update(done - bar.n)
+
+    counts = use.load_activities(exchange, brought.id, progress=progress)
+    bar.close()
+    with exchange.reading() as session:
+        for problem in session.get_one(Import, brought.id).problems:
+            place = f"line {problem['row']}, {problem['value'] or '–'}, {problem['column'] or '–'}"
+            click.echo(f"{place}: {problem['problem']}", err=True)
+    click.echo(
+        f"{counts['rows']} activities, {counts['good']} usable: {counts['loaded']} new drafts, "
+        f"{counts['changed']} changed, {counts['known']} known already."
+    )
+    click.echo(f"The whole report: {use.report_path(exchange, brought.id)}")
 
 
 def _exit_after(session: Any, code: int) -> None:

@@ -59,6 +59,7 @@ MODULES: tuple[str, ...] = (
     "broker.clearing",
     "broker.weights",
     "broker.imports",
+    "broker.iati_import",
     "broker.report_folder",
 )
 """Modules that register jobs and routines; imported before either is looked for."""

@@ -121,6 +121,12 @@ SENTENCES = {
     "import_file_gone": _l("The file “%(name)s” is no longer kept. Bring it once more."),
     "import_has_problems": _l("The file has problems (%(count)s). Mend them and bring it once more, or load only the good rows."),
     "import_has_no_good_row": _l("No row of the file is good, so there is nothing to load. Mend it and bring it once more."),
+    "iati_stopped": _l("The import was stopped here. Bring the file again to go on: what was loaded is recognised."),
+    "iati_interrupted": _l("The import failed here. Bring the file again to go on: what was loaded is recognised."),
+    "iati_twice": _l("The identifier stands on an earlier activity of this file already. The first one was used."),
+    "iati_no_draft": _l("The activity has changed, but %(reference)s is no longer a draft. Change it there if the change matters."),
+    "iati_same_title": _l("%(reference)s has the same title. Delete one of the two if they are the same offer."),
+    "iati_more_problems": _l("%(count)s more are in the report."),
     "row_twice": _l("The number “%(key)s” stands in an earlier row already. Give each row a number of its own."),
     # Jobs
     "job_transition": _l("This job is “%(now)s” and cannot become “%(then)s”. Reload the page to see its present state."),
@@ -238,6 +244,15 @@ FIELD_PROBLEMS = {
     # Files
     "file_missing": _l("Choose a file first."),
     "file_too_large": _l("The file is larger than %(megabytes)s megabytes. Split it, and bring the parts one after the other."),
+    # IATI files
+    "iati_not_xml": _l("This is not an XML file that can be read (%(problem)s). Download the publisher’s file of activities as XML, and bring that."),
+    "iati_organisations": _l("This is a file of organisations. Bring the publisher’s file of activities: it begins with <iati-activities>."),
+    "iati_other_root": _l("This is XML, but no file of IATI activities: it begins with <%(name)s> instead of <iati-activities>. Bring the publisher’s file of activities."),
+    "iati_no_version": _l("The file does not say which version of the IATI standard it follows. Write version=\"2.03\" on <iati-activities> if it is one, and bring it again."),
+    "iati_old_version": _l("The file follows version %(version)s of the IATI standard; versions 2.01 to 2.03 are read. Ask the publisher for a newer file, or convert it first."),
+    "iati_doctype": _l("The file declares a document type or entities (<!DOCTYPE>), which no IATI file needs. Remove the declaration and bring it again."),
+    "iati_broken": _l("The XML is broken in line %(line)s (%(problem)s). Activities before it were read; mend the line and bring the file again."),
+    "iati_activity_too_large": _l("Nothing that ends as an activity follows line %(line)s for more than %(megabytes)s megabytes. Activities before it were read."),
     "not_a_sheet": _l("This is neither a CSV nor an XLSX file that can be read. Save it from the spreadsheet program as one of the two."),
     "broken_csv": _l("Line %(line)s of the CSV file cannot be read: a quotation mark is not closed, or stands in the middle of a cell."),
     "unpacks_too_large": _l("This workbook unpacks to far more than its size. Copy the rows into a new one, from the template."),

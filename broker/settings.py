@@ -53,6 +53,8 @@ class Settings:
         How often one address may try to sign in, in Flask-Limiter's words.
     max_upload : int
         Largest request body, in bytes.
+    max_import : int
+        Largest file of IATI activities, in bytes; for that upload alone.
     api_limit : str
         How often one person's programs, or one address without a token, may call the API.
     webhook_private : bool
@@ -96,6 +98,7 @@ class Settings:
     matches_per_need: int = 20
     sign_in_limit: str = "10 per minute"
     max_upload: int = 2 * 1024 * 1024
+    max_import: int = 600 * 1024 * 1024
     api_limit: str = "600 per minute"
     webhook_private: bool = False
     data_licence: str = "CC-BY-4.0"

@@ -102,7 +102,8 @@ def prepare(app: Flask) -> None:
         status = error.code or 500
         if status < 400:
             return error
-        megabytes = exchange().settings.max_upload // 1024**2
+        largest = request.max_content_length or exchange().settings.max_upload
+        megabytes = largest // 1024**2
         if status == 413:
             _read_to_the_end()
         code = HTTP_CODES.get(status, "internal_error" if status >= 500 else "bad_request")
@@ -134,9 +135,7 @@ def _may_act() -> bool:
 
 def _ask_to_sign_in() -> tuple[str, int]:
     """The sign-in page with the form that came too late, to be sent again afterwards."""
-    page = render_template(
-        "account/sign_in.html", error="", email="", next="", kept=seal(typed())
-    )
+    page = render_template("account/sign_in.html", error="", email="", next="", kept=seal(typed()))
     return page, 401
 
 

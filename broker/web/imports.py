@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, send_file, url_for
 from werkzeug.wrappers import Response
 
+from broker.iati_import import report_path, require_import, start_import, store_file
 from broker.imports import (
     KINDS,
     LARGEST,
@@ -21,16 +22,31 @@ from broker.imports import (
 )
 from broker.messages import field_problems, sentence
 from broker.sheets import XLSX
-from broker.web.access import POSTERS, SECRETARIAT, allow, person
+from broker.web.access import OFFER_POSTERS, POSTERS, SECRETARIAT, allow, person, reader
 from broker.web.errors import status_of
 from broker.web.presentation import paginate
-from broker.web.reading import database, exchange, language
-from models import Conflict, ImportStatus, InvalidInput
+from broker.web.reading import database, exchange, language, reads_only
+from models import Conflict, ImportStatus, InvalidInput, NotFound, User
 
 pages = Blueprint("imports", __name__)
 
 SHOWN = 200
-"""Problems that the page shows; the annotated copy holds all."""
+"""Problems that the page shows; the annotated copy, or the report, holds all."""
+
+FORM_AROUND = 64 * 1024
+"""Bytes that a form takes up beside its file."""
+
+
+@pages.url_value_preprocessor
+def take_larger_files(endpoint: str | None, _values: dict[str, Any] | None) -> None:
+    """Let files of activities be larger than other requests, for whoever may bring one.
+
+    This runs before anything reads the form.
+    """
+    if endpoint == "imports.bring_activities":
+        by = reader()
+        if by is not None and by.role in OFFER_POSTERS:
+            request.max_content_length = exchange().settings.max_import + FORM_AROUND
 
 
 @pages.context_processor
@@ -46,15 +62,19 @@ def imports() -> str:
     return _list()
 
 
-def _list(refusal: InvalidInput | None = None) -> str:
+def _list(refusal: InvalidInput | None = None, *, of_activities: bool = False) -> str:
     by = person()
+    problems = field_problems(refusal) if refusal else {}
     return render_template(
         "imports/list.html",
         page=paginate(database(), find_imports(by)),
         kinds=kinds_for(by),
         chosen=request.values.get("kind", ""),
         megabytes=min(LARGEST, exchange().settings.max_upload) / 1024**2,
-        problems=field_problems(refusal) if refusal else {},
+        problems={} if of_activities else problems,
+        activity_problems=problems if of_activities else {},
+        takes_activities=by.role in OFFER_POSTERS,
+        activity_megabytes=exchange().settings.max_import / 1024**2,
     )
 
 
@@ -88,6 +108,43 @@ def bring() -> Any:
     if started is not None:
         return redirect(url_for("jobs.show", job_id=started.id))
     return redirect(url_for("imports.show", import_id=brought.id))
+
+
+@pages.post("/imports/iati")
+@allow(OFFER_POSTERS)
+@reads_only
+def bring_activities() -> Any:
+    """Bring a file of IATI activities, and start the job that makes drafts of them.
+
+    Nobody else waits while a large file is sent: the exchange is written to once it is there.
+    """
+    require_import(person())
+    file = request.files.get("file")
+    try:
+        if file is None:
+            raise InvalidInput({"file": [("file_missing", {})]})
+        stored = store_file(exchange(), file.filename or "", file.stream)  # type: ignore[arg-type]
+    except InvalidInput as error:
+        return _list(error, of_activities=True), status_of(error)
+    with exchange().writing() as session:
+        started = start_import(session, session.get_one(User, person().id), stored).id
+    return redirect(url_for("jobs.show", job_id=started))
+
+
+@pages.get("/imports/<int:import_id>/report.csv")
+@allow(OFFER_POSTERS | SECRETARIAT)
+def report_file(import_id: int) -> Response:
+    """All that is told of the activities of an IATI file."""
+    brought = get_import(database(), person(), import_id)
+    path = report_path(exchange(), brought.id)
+    if not path.is_file():
+        raise NotFound("import_file_gone", name=brought.name)
+    return send_file(
+        path,
+        mimetype="text/csv",
+        as_attachment=True,
+        download_name=f"import-{brought.id}-report.csv",
+    )
 
 
 @pages.get("/imports/<int:import_id>")

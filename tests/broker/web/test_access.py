@@ -90,6 +90,8 @@ TABLE = {
     "imports.imports": POSTERS | OFFICE,
     "imports.template_file": POSTERS | OFFICE,
     "imports.bring": POSTERS | OFFICE,
+    "imports.bring_activities": OFFER_POSTERS,
+    "imports.report_file": OFFER_POSTERS | OFFICE,
     "imports.show": POSTERS | OFFICE,
     "imports.annotated_file": POSTERS | OFFICE,
     "imports.load": POSTERS | OFFICE,
