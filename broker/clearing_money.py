@@ -258,7 +258,7 @@ def work_out_money(
         "policy": policy,
         "grants": _grants(money, flow),
         "open": [[row["need"], row["asked"], given.get(row["need"], 0)] for row in money["needs"]],
-        "total": plain(own.total / PER),
+        "total": None if _seals(money) else plain(own.total / PER),
         "gap": plain(certificate.gap),
         "proven": certificate.proven,
         "levels": {groups[s.group]: plain(s.level) for s in certificate.levels},
@@ -270,25 +270,64 @@ def work_out_money(
     }
 
 
+def without_sealed(
+    given: dict[str, Any], result: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A kept version's sheet and result for readers who must not learn sealed amounts."""
+    if "money" not in given:
+        return given, result
+    money, found = given["money"], result["money"]
+    hidden = _sealed(money)
+    told = {
+        **money,
+        "needs": [row if not row["sealed"] else _blank(row, "need") for row in money["needs"]],
+        "offers": [row if not row["sealed"] else _blank(row, "offer") for row in money["offers"]],
+        "fixed": [row for row in money["fixed"] if not hidden(row[0], row[1])],
+    }
+    sealed = {row["need"] for row in money["needs"] if row["sealed"]}
+    said = {
+        **found,
+        "grants": [
+            row if not hidden(row[0], row[1]) else [row[0], row[1], *[None] * (len(row) - 2)]
+            for row in found["grants"]
+        ],
+        "open": [row if row[0] not in sealed else [row[0], None, None] for row in found["open"]],
+    }
+    return {**given, "money": told}, {**result, "money": said}
+
+
+def _blank(row: dict[str, Any], post: str) -> dict[str, Any]:
+    return {name: row[name] if name in (post, "currency", "sealed") else None for name in row}
+
+
 def _compared(
     sheet: dict[str, Any], policy: str, found: MoneyClearing | None, greatest: float, plain: Plain
 ) -> dict[str, Any]:
-    """One policy beside the other; sealed amounts are left out of the sum that is shown."""
+    """One policy beside the other; sealed amounts are left out of the sum that is shown.
+
+    Points are score times amount: where an amount is sealed they are not told, since it could be
+    reckoned from them.
+    """
     if found is None:
         return {"policy": policy, "possible": False}
     flow = _flow(sheet, found)
     sealed = _sealed(sheet["money"])
     groups = {sheet["needs"][need]["group"] for need, _offer, _units in flow}
+    told = not _seals(sheet["money"])
     return {
         "policy": policy,
         "possible": True,
-        "total": plain(found.total / PER),
-        "given_up": plain((greatest - found.total) / PER),
+        "total": plain(found.total / PER) if told else None,
+        "given_up": plain((greatest - found.total) / PER) if told else None,
         "worst": plain(min((s.level for s in found.certificate.levels), default=math.nan)),
         "granted": sum(units for need, offer, units in flow if not sealed(need, offer)),
         "needs_served": len({need for need, _offer, _units in flow}),
         "groups_served": len(groups),
     }
+
+
+def _seals(money: dict[str, Any]) -> bool:
+    return any(row["sealed"] for row in (*money["needs"], *money["offers"]))
 
 
 def _sealed(money: dict[str, Any]) -> Callable[[int, int], bool]:

@@ -72,7 +72,7 @@ def version(round_id: int, number: int) -> Any:
 def proposals(round_id: int) -> Any:
     """List what a round has proposed, and what was answered."""
     found = proposals_of(database(), get_round(database(), round_id, person()), person())
-    return {"items": [proposal(one) for one in found]}
+    return {"items": [proposal(one, person()) for one in found]}
 
 
 @doors.opens(
@@ -144,7 +144,7 @@ def send(round_id: int) -> Any:
     found = get_round(database(), round_id, person())
     send_round(database(), person(), found)
     database().flush()
-    return {"items": [proposal(one) for one in proposals_of(database(), found, person())]}
+    return {"items": [proposal(one, person()) for one in proposals_of(database(), found, person())]}
 
 
 @doors.opens("POST", f"{ONE}/close", roles=SECRETARIAT, scope=CONDUCTS, gives=RoundSaid,
@@ -171,14 +171,14 @@ def _end(round_id: int, status: RoundStatus) -> dict[str, Any]:
 def own() -> Any:
     """List what rounds have proposed to one's organisation, what waits first."""
     found = database().scalars(own_proposals(person()).limit(500))
-    return {"items": [proposal(one) for one in found]}
+    return {"items": [proposal(one, person()) for one in found]}
 
 
 @doors.opens("GET", "/proposals/<int:proposal_id>", roles=SIGNED_IN, gives=ProposalSaid,
              endpoint="proposal")  # fmt: skip
 def read_proposal(proposal_id: int) -> Any:
     """Read one proposal and its answers."""
-    return proposal(get_proposal(database(), proposal_id, person()))
+    return proposal(get_proposal(database(), proposal_id, person()), person())
 
 
 @doors.opens(
@@ -190,4 +190,4 @@ def answer(proposal_id: int, data: dict[str, Any]) -> Any:
     found = get_proposal(database(), proposal_id, person())
     answer_proposal(database(), person(), found, **data)
     database().flush()
-    return proposal(found)
+    return proposal(found, person())

@@ -11,6 +11,8 @@ from typing import Any
 from flask import url_for
 
 from broker.agreements import standing
+from broker.clearing import seals_grant
+from broker.clearing_money import without_sealed
 from broker.engine import Standing
 from broker.explanations import (
     change_sentence,
@@ -39,6 +41,7 @@ from models import (
     Post,
     RoundProposal,
     RoundVersion,
+    User,
 )
 
 
@@ -422,18 +425,20 @@ def clearing_round(found: ClearingRound) -> dict[str, Any]:
 
 def round_version(found: RoundVersion) -> dict[str, Any]:
     """What was cleared and what came of it, with the digests that prove both."""
+    given, result = without_sealed(found.given, found.result)
     return {
         "number": found.number,
         "created_at": plain(found.created_at),
         "given_digest": found.given_digest,
         "result_digest": found.result_digest,
-        "given": found.given,
-        "result": found.result,
+        "given": given,
+        "result": result,
     }
 
 
-def proposal(found: RoundProposal) -> dict[str, Any]:
-    """What a round proposes to two sides, and what they answered."""
+def proposal(found: RoundProposal, by: User) -> dict[str, Any]:
+    """What a round proposes to two sides, and what they answered; without a sealed amount."""
+    sealed = found.money is not None and seals_grant(found, by)
     return {
         "id": found.id,
         "round": found.round_id,
@@ -441,6 +446,9 @@ def proposal(found: RoundProposal) -> dict[str, Any]:
         "offer": short_post(found.offer),
         "parts": found.parts,
         "places": found.places,
+        "money": None if sealed else plain(found.money),
+        "currency": found.currency,
+        "money_hidden": sealed,
         "score": found.score,
         "status": str(found.status),
         "answers": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from decimal import Decimal
 
@@ -27,6 +28,7 @@ from broker.clearing import (
     set_rule,
     waiting_proposals,
 )
+from broker.clearing_money import without_sealed
 from broker.jobs import do_waiting_jobs, start_job
 from broker.messages import sentence
 from broker.pools import answer_pool, ask_pool, think_of_pools, waiting_pools
@@ -651,6 +653,10 @@ def test_sealed_amounts_are_told_to_nobody_else(session, office, start, run):
     found = start()
     version = run(found)
     assert [row["granted"] for row in version.result["money"]["policies"]] == [0, 0]
+    assert [row["total"] for row in version.result["money"]["policies"]] == [None, None]
+    given, result = without_sealed(version.given, version.result)
+    assert "7000" not in json.dumps([given, result])
+    assert "7000" in json.dumps(version.given)
     send_round(session, office, found)
     session.refresh(found)
     focal = make_person(session, Role.FOCAL_POINT)
