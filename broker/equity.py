@@ -132,7 +132,9 @@ def _by_country(rows: ReportRows, served: str) -> dict[str | None, tuple[int, in
         )
         .group_by(Need.country_code)
     )
-    return {code: (number, int(places or 0)) for code, number, places in rows.session.execute(query)}
+    return {
+        code: (number, int(places or 0)) for code, number, places in rows.session.execute(query)
+    }
 
 
 def _places_given(rows: ReportRows) -> dict[str | None, int]:
