@@ -294,7 +294,7 @@ def _addresses(app):
 
 def _opens_for(endpoint, path):
     """The roles for which an address opens: who starts a post depends on its kind."""
-    if endpoint != "posts.new":
+    if endpoint not in ("posts.new", "writing.keep", "writing.advice"):
         return TABLE[endpoint]
     return {FOCAL, COORDINATOR, DELEGATE} if path.startswith("/needs") else OFFER_POSTERS
 
