@@ -205,6 +205,8 @@ def _serve(exchange: Exchange, host: str | None = None, port: int | None = None)
             self.cfg.set("workers", settings.workers)
             self.cfg.set("threads", settings.threads)
             self.cfg.set("worker_class", "gthread")
+            # Pages take well under a second: nobody waits longer for the server to stop.
+            self.cfg.set("graceful_timeout", 5)
             self.cfg.set("accesslog", None)
             self.cfg.set("loglevel", "warning")
 
