@@ -27,14 +27,14 @@ from pathlib import Path
 from typing import Any
 
 from lxml import etree
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from benchmarks.demonstration import describe_machine, load_demonstration
 from broker import imports
 from broker.exchange import Exchange
 from broker.iati_activities import read_elements
 from broker.iati_export import write_activities
 from broker.iati_import import bring_activities, load_activities, store_file
+from broker.jobs import learn_kinds
 from broker.settings import Settings
 from models import ImportStatus, Role, User
 
@@ -90,22 +90,30 @@ def _activity(draw: random.Random, number: int, one_in: int) -> str:
 """
 
 
-def _exchange(home: Path) -> tuple[Exchange, User]:
+def _exchange(home: Path, which: int = 0) -> tuple[Exchange, int]:
     exchange = Exchange(Settings(home=home, encoder="none", max_import=10 * 1024**3).completed())
     with exchange.reading() as session:
-        by = session.scalars(select(User).where(User.role == Role.PROVIDER).limit(1)).one()
-    return exchange, by
+        first = select(func.min(User.id)).where(User.role == Role.PROVIDER)
+        people = first.group_by(User.organisation_id).order_by(User.organisation_id)
+        by_id = session.scalars(people.offset(which).limit(1)).one()
+    return exchange, by_id
 
 
-def import_file(home: Path, path: Path) -> dict[str, Any]:
+def import_file(home: Path, path: Path, which: int = 0) -> dict[str, Any]:
     """The whole import, from the upload's stream to the last draft."""
-    exchange, by = _exchange(home)
+    exchange, by_id = _exchange(home, which)
     with path.open("rb") as file:
         stored = store_file(exchange, path.name, file)
     with exchange.writing() as session:
-        import_id = bring_activities(session, session.get_one(User, by.id), stored).id
+        import_id = bring_activities(session, session.get_one(User, by_id), stored).id
     counts = load_activities(exchange, import_id, progress=lambda _done, _size: None)
     return {"items": counts["rows"], "note": f"{counts['loaded']:,} drafts"}
+
+
+def import_in_worker(home: Path, path: Path) -> dict[str, Any]:
+    """The same import for another organisation, where all kinds of jobs are loaded already."""
+    learn_kinds()
+    return import_file(home, path, which=1)
 
 
 def read_file(_home: Path, path: Path) -> dict[str, Any]:
@@ -122,9 +130,9 @@ def parse_whole(_home: Path, path: Path) -> dict[str, Any]:
 
 def import_sheet(home: Path, path: Path) -> dict[str, Any]:
     """A CSV of offers: checked, then loaded as drafts."""
-    exchange, by = _exchange(home)
+    exchange, by_id = _exchange(home)
     with exchange.writing() as session:
-        person = session.get_one(User, by.id)
+        person = session.get_one(User, by_id)
         brought = imports.keep_file(
             exchange, session, person,
             scheme="sheet", kind="offer", name=path.name, content=path.read_bytes(),
@@ -137,13 +145,14 @@ def import_sheet(home: Path, path: Path) -> dict[str, Any]:
 
 def export_file(home: Path, _path: Path) -> dict[str, Any]:
     """What is public of the demonstration exchange, as one file of activities."""
-    exchange, _by = _exchange(home)
+    exchange, _by_id = _exchange(home)
     with exchange.reading() as session:
         return {"items": write_activities(exchange, session, io.BytesIO())}
 
 
 PARTS: dict[str, tuple[str, Callable[[Path, Path], dict[str, Any]]]] = {
     "import": ("**IATI import**, upload to last draft", import_file),
+    "worker": ("the same in a worker that has loaded all kinds of jobs", import_in_worker),
     "read": ("reading alone, as a stream", read_file),
     "parse": ("alternative: `lxml.etree.parse`, whole file", parse_whole),
     "sheet": ("CSV import of offers, checked and loaded", import_sheet),
@@ -215,6 +224,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         part, home, path = chosen.part
         do_part(part, Path(home), Path(path))
         return
+    # Only here: what is measured is a process that has loaded no more than its work needs.
+    from benchmarks.demonstration import describe_machine, load_demonstration
+
     lines = [describe_machine(), "", HEAD]
     with tempfile.TemporaryDirectory(prefix="interchange-") as folder:
         home = Path(folder) / "home"
@@ -224,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         make_sheet(sheet, chosen.rows)
         nothing = Path(folder) / "nothing"
         paths = {"sheet": sheet, "export": nothing}
-        for part in ("export", "read", "parse", "import", "sheet"):
+        for part in ("read", "parse", "import", "worker", "sheet", "export"):
             lines.append(measure(part, home, paths.get(part, activities)))
             print(lines[-1], file=sys.stderr, flush=True)
     table = "\n".join(lines)
