@@ -229,7 +229,7 @@ def _start_worker() -> subprocess.Popen[bytes]:
 @main.command()
 @click.option("--once", is_flag=True, help="Do what waits, run the routines that are due, and end.")
 @click.option("--threads", type=int, default=1, show_default=True, help="Jobs done at once.")
-@click.option("--beside", type=int, hidden=True, help="Process without which this one ends.")
+@click.option("--beside", type=int, help="Process without which this one ends.")
 @_told
 def work(once: bool, threads: int, beside: int | None) -> None:
     """Do jobs and routines until stopped; `broker serve` starts one of these by itself."""
