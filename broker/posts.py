@@ -405,11 +405,10 @@ def _check_capacity(post: Need | Offer, values: Mapping[str, Any]) -> None:
     A need may come to ask for less than it gets. The currency of what is committed stays.
     """
     problems: dict[str, Any] = {}
-    is_offer = isinstance(post, Offer)
-    money = post.money_committed if is_offer else post.money_covered
+    money = post.money_committed if isinstance(post, Offer) else post.money_covered
     if money and values.get("currency", post.currency) != post.currency:
         problems["currency"] = [("currency_committed", {"currency": post.currency})]
-    if is_offer:
+    if isinstance(post, Offer):
         for name, committed in (("places", post.places_committed), ("money", money)):
             left = values.get(name)
             if left is not None and left < committed:

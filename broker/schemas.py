@@ -116,7 +116,9 @@ class Day(fields.Date):
     default_error_messages = {  # noqa: RUF012
         "invalid": _l("This is not a date. Write it as year-month-day, e.g. 2027-03-31."),
         "format": _l("This is not a date. Write it as year-month-day, e.g. 2027-03-31."),
-        "ambiguous": _l("This date can be read in two ways. Write it as year-month-day, e.g. 2027-03-31."),
+        "ambiguous": _l(
+            "This date can be read in two ways. Write it as year-month-day, e.g. 2027-03-31."
+        ),
     }
 
     def __init__(self, **kwargs: Any) -> None:
