@@ -69,7 +69,7 @@ def test_a_draft_may_lack_everything(reference):
 
 def test_every_problem_is_told_at_once(reference):
     found = problems(
-        {"title": "", "starts": "31/12/2027", "places_wanted": "many", "colour": "red"}, reference
+        {"title": "", "starts": "03/04/2027", "places_wanted": "many", "colour": "red"}, reference
     )
     assert set(found) >= {
         "title", "description", "support", "language", "starts", "places_wanted", "colour",
