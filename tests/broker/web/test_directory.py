@@ -291,6 +291,7 @@ def test_a_completed_agreement_is_told_by_one_click(exchange, sign_in):
             session, post_need(session), post_offer(session), status=AgreementStatus.COMPLETED
         )
         asking, number = people(session, agreement)[0], agreement.id
+        asking.language = "en"
     browser = sign_in(asking)
     assert "Tell it as a good practice" in browser.get(f"/agreements/{number}").text
     answer = browser.post(f"/agreements/{number}/practice", follow_redirects=True)
