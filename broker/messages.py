@@ -329,7 +329,7 @@ STATES = {
     "suggested": _l("suggested"),
     "interest": _l("interest expressed"),
     "mutual": _l("mutual interest"),
-    "agreement": _l("agreement"),
+    "agreement": _l("became an agreement"),
     "declined": _l("declined"),
     "dismissed": _l("dismissed"),
     "proposed": _l("proposed"),

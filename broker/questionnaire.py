@@ -373,7 +373,7 @@ class _Answers:
                         (
                             self.label("country", agreement.country),
                             self.organisation(home.id),
-                            _("agreement"),
+                            _("Agreement"),
                             Ref("agreement", agreement.id, agreement.reference),
                         ),
                     )
