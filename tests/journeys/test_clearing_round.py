@@ -167,7 +167,8 @@ def test_money_is_cleared_by_amount_with_its_prices_and_proof(reader):
     money = office.locator("table", has=office.locator("caption")).last.locator("tbody tr")
     expect(money).to_have_count(2)
     total, fair = ([_figure(cell) for cell in row.locator("td").all()] for row in money.all())
-    assert total[0] >= fair[0] > 0
+    # Points are withheld here: some of the amounts are sealed. Needs served are told.
+    assert min(total[3], fair[3]) > 0
     assert fair[2] >= total[2]
     # What the needs are granted, none above what it asks for, comes to the sum under the policy.
     granted = 0.0

@@ -78,7 +78,8 @@ def test_a_focal_point_writes_is_told_decides_and_changes_her_mind(site, reader)
     peru.goto(f"{need}/edit")
     peru.fill("[name=description]", text)
     peru.check("[name$='-kind'][value=capacity_building]")
-    expect(peru.locator("#advice ol.likely li").first).to_be_visible()
+    # The first advice of a process learns from all posts: it may take a while.
+    expect(peru.locator("#advice ol.likely li").first).to_be_visible(timeout=60_000)
     peru.locator("#advice button[name=take][value^='themes:']").first.click()
     assert peru.locator("[name=themes]:checked").count() == 1
     peru.click(".form-foot [name=then][value=submit]")
