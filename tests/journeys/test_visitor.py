@@ -11,7 +11,8 @@ pytestmark = pytest.mark.browser
 
 
 def fits(page: Page) -> bool:
-    """Whether nothing has to be scrolled sideways."""
+    """Whether nothing has to be scrolled sideways, once the page is there whole."""
+    page.wait_for_load_state()
     return bool(
         page.evaluate(
             "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
@@ -25,6 +26,7 @@ def test_a_visitor_goes_from_the_board_to_a_single_post_by_clicks_alone(reader, 
     page.goto("/")
     expect(page.locator("html")).to_have_attribute("lang", locale)
     page.click("header nav a[href='/board']")
+    page.wait_for_url("**/board")
     assert fits(page)
 
     # A number of the table leads to just as many posts.
@@ -50,6 +52,7 @@ def test_a_visitor_goes_over_the_map_to_a_country_and_its_need(reader, locale, w
     page = reader(locale=locale, width=width)
     page.goto("/")
     page.click("header nav a[href='/countries']")
+    page.wait_for_url("**/countries")
     page.locator(".tile-map a[href='/countries/PA']").click()
     page.wait_for_url("**/countries/PA")
     assert fits(page)
