@@ -23,6 +23,7 @@ from models.life import Life
 from models.organisation import Organisation
 from models.post import Offer
 from models.reference import Country
+from models.translated import Translated
 from models.user import User
 
 
@@ -80,7 +81,7 @@ class EntryFacet(Base):
     code: Mapped[str] = mapped_column(String(64), primary_key=True)
 
 
-class Entry(Base):
+class Entry(Translated, Base):
     """An entry of one of the directories.
 
     ``organisation`` is the institution itself, the specialist's, the one that holds the
@@ -101,9 +102,6 @@ class Entry(Base):
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     author_id: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
     status: Mapped[EntryStatus] = mapped_column(String(12), default=EntryStatus.DRAFT)
-    language: Mapped[str] = mapped_column(String(2))
-    title: Mapped[str] = mapped_column(String(200), default="")
-    description: Mapped[str] = mapped_column(Text, default="")
     country_code: Mapped[str | None] = mapped_column(ForeignKey("country.code"), index=True)
     sector: Mapped[str | None] = mapped_column(String(8))
     contact_role: Mapped[str] = mapped_column(String(120), default="")

@@ -16,6 +16,7 @@ from models.errors import InvalidInput, InvalidTransition, NotAllowed
 from models.life import Life
 from models.organisation import Organisation
 from models.reference import Country
+from models.translated import Translated
 from models.user import User
 
 
@@ -131,7 +132,7 @@ class Support(Base):
     detail: Mapped[str] = mapped_column(Text, default="")
 
 
-class Post(Base):
+class Post(Translated, Base):
     """What needs and offers have in common."""
 
     __tablename__ = "post"
@@ -146,10 +147,6 @@ class Post(Base):
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     author_id: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
     status: Mapped[PostStatus] = mapped_column(String(20), default=PostStatus.DRAFT)
-    language: Mapped[str] = mapped_column(String(2))
-    title: Mapped[str] = mapped_column(String(200), default="")
-    description: Mapped[str] = mapped_column(Text, default="")
-    translations: Mapped[dict[str, Any]] = mapped_column(default=dict)
     dimension: Mapped[str | None] = mapped_column(String(8))
     level: Mapped[str | None] = mapped_column(String(16))
     horizon: Mapped[str | None] = mapped_column(String(8))
@@ -209,16 +206,6 @@ class Post(Base):
     def is_live(self) -> bool:
         """Whether the post takes part in matching."""
         return self.status in LIVE
-
-    def title_in(self, language: str) -> str:
-        """The title for a reader of ``language``: its translation, or as it was written."""
-        translation: dict[str, str] = self.translations.get(language) or {}
-        return (language != self.language and translation.get("title")) or self.title
-
-    def summary_in(self, language: str) -> str:
-        """The summary for a reader of ``language``, or the description as it was written."""
-        translation: dict[str, str] = self.translations.get(language) or {}
-        return (language != self.language and translation.get("summary")) or self.description
 
     def subregions(self) -> frozenset[str]:
         """The subregions that the post concerns, for the coordinators' view."""
