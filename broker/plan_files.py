@@ -20,16 +20,11 @@ from flask_babel import lazy_gettext as _l
 from openpyxl import load_workbook
 from sqlalchemy.orm import Session
 
-from broker.action_plan import (
-    COLUMN_NAMES,
-    Common,
-    Known,
-    LineSchema,
-    content_of_line,
-    save_line,
-)
+from broker.action_plan import COLUMN_NAMES, LineSchema, content_of_line, save_line
 from broker.messages import field_problems, sentence
 from broker.paths import TEMPLATES
+from broker.plan_choice import Common
+from broker.plan_support import Known
 from broker.reference import Reference
 from broker.sheets import (
     KEY,

@@ -13,34 +13,34 @@ from werkzeug.wrappers import Response
 from broker.action_plan import (
     COLUMN_NAMES,
     SUBREGIONS,
-    Common,
-    Known,
     LineSchema,
     PlanReportSchema,
-    candidates,
-    choose_line,
-    common_lines,
+    PlanSchema,
+    SettlementSchema,
     content_of_line,
     cycle_of,
+    find_lines,
     find_plans,
     get_line,
     get_plan,
-    known_of,
-    link_to_line,
+    lines_by_scope,
     open_plan,
-    priority_lines,
     progress_of,
-    regional_lines,
-    release_line,
     remove_line,
     report_progress,
     save_line,
     scopes_for,
     settle_plan,
-    suggest_links,
-    unlink_from_line,
 )
 from broker.messages import STATES, field_problems, sentence
+from broker.plan_choice import (
+    ChoiceSchema,
+    Common,
+    candidates,
+    choose_line,
+    common_lines,
+    release_line,
+)
 from broker.plan_files import (
     Brought,
     Matrix,
@@ -52,6 +52,14 @@ from broker.plan_files import (
     lay_out,
     scope_name,
 )
+from broker.plan_support import (
+    Known,
+    known_of,
+    link_to_line,
+    suggest_links,
+    unlink_from_line,
+)
+from broker.schemas import load
 from broker.sheets import XLSX
 from broker.web.access import EVERYBODY, MODERATORS, allow, person, reader
 from broker.web.errors import status_of
@@ -78,7 +86,6 @@ KEEPERS = frozenset({Role.FOCAL_POINT}) | MODERATORS
 
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 SPARE_ROWS = 2
-MOST_BROUGHT = 5 * 1024 * 1024
 
 
 @pages.context_processor
@@ -127,12 +134,9 @@ def _list(problems: Mapping[str, Any] | None = None, notice: str = "") -> str:
 @allow(KEEPERS)
 def start() -> Any:
     """Open a plan for a cycle."""
-    typed = request.form.get("starts", "").strip()
-    starts = int(typed) if typed.isdecimal() and len(typed) < 6 else 0
+    typed = read_form(request.form, PlanSchema)
     try:
-        plan = open_plan(
-            database(), person(), request.form.get("scope", ""), starts, exchange().reference
-        )
+        plan = open_plan(database(), person(), typed, exchange().reference)
     except InvalidInput as error:
         return _list(field_problems(error)), 422
     except Conflict as error:
@@ -141,17 +145,8 @@ def start() -> Any:
     return redirect(url_for("plans.show", plan_id=plan.id))
 
 
-def _lines_of(plan: ActionPlan) -> dict[str, list[PlanLine]]:
-    """Scope → lines that a plan shows: its own, those chosen for it, or the four subregions'."""
-    if plan.scope == REGION:
-        return regional_lines(database(), plan.starts)
-    if plan.is_countrys:
-        return {plan.scope: list(plan.lines)}
-    return {plan.scope: priority_lines(database(), plan)}
-
-
 def _laid_out(plan: ActionPlan) -> tuple[Matrix, dict[int, PlanLine], list[Common]]:
-    by_scope = _lines_of(plan)
+    by_scope = lines_by_scope(database(), plan)
     lines = {line.id: line for own in by_scope.values() for line in own}
     common = common_lines(exchange(), database(), by_scope) if plan.scope == REGION else []
     known: dict[int, Known] = known_of(database(), lines.values())
@@ -381,11 +376,9 @@ def report(plan_id: int, line_id: int, indicator_id: int) -> Any:
 def settle(plan_id: int) -> Any:
     """Adopt a plan, open it again, or close it."""
     plan = get_plan(database(), plan_id)
-    wanted = request.form.get("status", "")
-    if wanted not in set(PlanStatus):
-        raise NotFound("no_such_page")
+    wanted = load(SettlementSchema, read_form(request.form, SettlementSchema), exchange().reference)
     try:
-        settle_plan(database(), person(), plan, PlanStatus(wanted))
+        settle_plan(database(), person(), plan, PlanStatus(wanted["status"]))
     except Conflict as error:
         database().rollback()
         return _matrix(plan_id, notice=sentence(error)), 409
@@ -402,9 +395,6 @@ def bring(plan_id: int) -> Any:
     try:
         if not content:
             raise InvalidInput({"file": [("file_missing", {})]})
-        if len(content) > MOST_BROUGHT:
-            megabytes = MOST_BROUGHT // 1024**2
-            raise InvalidInput({"file": [("file_too_large", {"megabytes": megabytes})]})
         brought = bring_matrix(database(), person(), plan, content, exchange().reference)
     except InvalidInput as error:
         database().rollback()
@@ -438,7 +428,7 @@ def choose(plan_id: int) -> str:
 def _choice(plan_id: int, notice: str = "", asked: int = 0, reason: str = "") -> str:
     plan = get_plan(database(), plan_id)
     plan.require_editable(person())
-    chosen = priority_lines(database(), plan)
+    chosen = list(database().scalars(find_lines(plan)))
     return render_template(
         "plans/choose.html",
         plan=plan,
@@ -459,9 +449,9 @@ def _choice(plan_id: int, notice: str = "", asked: int = 0, reason: str = "") ->
 def choose_one(plan_id: int, line_id: int) -> Any:
     """Make a line a priority of the subregion."""
     plan = get_plan(database(), plan_id)
-    reason = request.form.get("reason", "")
+    typed = read_form(request.form, ChoiceSchema)
     try:
-        choose_line(database(), person(), plan, line_id, reason)
+        choose_line(database(), person(), plan, line_id, typed, exchange().reference)
     except (InvalidInput, Conflict) as error:
         database().rollback()
         words = (
@@ -469,7 +459,7 @@ def choose_one(plan_id: int, line_id: int) -> Any:
             if isinstance(error, InvalidInput)
             else sentence(error)
         )
-        return _choice(plan_id, words, line_id, reason), status_of(error)
+        return _choice(plan_id, words, line_id, typed["reason"]), status_of(error)
     flash(_("The line is a priority of the subregion now."), "success")
     return redirect(url_for("plans.choose", plan_id=plan_id))
 

@@ -40,7 +40,7 @@ def plan(exchange):
     """Peru's plan for 2027 with one line: ``(plan's number, line's number)``."""
     with exchange.writing() as session:
         by = make_person(session, Role.FOCAL_POINT, "gov-pe")
-        made = open_plan(session, by, "PE", 2027, exchange.reference)
+        made = open_plan(session, by, {"scope": "PE", "starts": 2027}, exchange.reference)
         line = save_line(session, by, made, LINE, exchange.reference)
         return made.id, line.id
 
@@ -51,7 +51,7 @@ def examples(exchange):
     with exchange.writing() as session:
         load_plans(session, FIXTURES / "demo" / "plans.yaml", exchange.reference)
         by = make_person(session, Role.SECRETARIAT)
-        open_plan(session, by, REGION, 2007, exchange.reference)
+        open_plan(session, by, {"scope": REGION, "starts": 2007}, exchange.reference)
     with exchange.reading() as session:
         return {scope: plan_of(session, scope, 2007).id for scope in ("PE", "PA", "andean", REGION)}
 
@@ -245,7 +245,7 @@ def test_an_adopted_plan_takes_no_more_lines(focal, plan):
     assert "adopted on" in words
     assert "Write a line" not in words
     assert focal.get(f"/plans/{number}/lines/new").status_code == 409
-    assert focal.post(f"/plans/{number}/settle", data={"status": "purple"}).status_code == 404
+    assert focal.post(f"/plans/{number}/settle", data={"status": "purple"}).status_code == 422
 
 
 def test_the_number_of_queries_does_not_grow_with_lines(exchange, client, count_queries, examples):
