@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
 from broker.conflicts import require_no_conflict
@@ -51,6 +52,16 @@ def find_organisation(session: Session, code: str) -> Organisation:
     if organisation is None:
         raise NotFound("no_such_organisation", code=code)
     return organisation.merged_into or organisation
+
+
+def organisations_behind(session: Session, codes: Iterable[str]) -> dict[str, Organisation]:
+    """Code → the organisation to which it leads; codes of none are left out."""
+    found = session.scalars(
+        select(Organisation)
+        .where(Organisation.code.in_(list(codes)))
+        .options(selectinload(Organisation.merged_into))
+    )
+    return {one.code: one.merged_into or one for one in found}
 
 
 def create_user(

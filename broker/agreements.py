@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from flask_babel import lazy_gettext as _l
 from marshmallow import ValidationError, fields, validate, validates_schema
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
@@ -212,9 +212,7 @@ def find_agreements(filters: RegisterFilter, by: User | None) -> Select[Agreemen
             )
             query = query.where(or_(Agreement.need_id.in_(having), Agreement.offer_id.in_(having)))
     if filters.organisations:
-        asked_for = select(func.coalesce(Organisation.merged_into_id, Organisation.id)).where(
-            Organisation.code.in_(filters.organisations)
-        )
+        asked_for = Organisation.ids_behind(filters.organisations)
         parties = select(AgreementParty.agreement_id).where(
             AgreementParty.organisation_id.in_(asked_for)
         )

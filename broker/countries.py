@@ -138,9 +138,11 @@ def picture_country(session: Session, country: Country) -> CountryPicture:
         for kind, filter_ in filters.items()
     }
     register = find_agreements(RegisterFilter(countries=(code,)), None)
-    organisations = session.scalars(
+    everyone = session.scalars(
         select(Organisation).where(Organisation.country_code == code).order_by(Organisation.code)
     ).all()
+    # Task forces may name one by the code that it had before it was merged into another.
+    organisations = [one for one in everyone if one.merged_into_id is None]
     speakers = set(
         session.scalars(
             select(User.organisation_id)
@@ -173,7 +175,7 @@ def picture_country(session: Session, country: Country) -> CountryPicture:
         focal_points=tuple(one for one in organisations if one.id in speakers)
         or tuple(one for one in organisations if one.kind == "government"),
         organisations=tuple(organisations),
-        task_forces=_task_forces(session, code, {one.code for one in organisations}),
+        task_forces=_task_forces(session, {code, *(one.code for one in everyone)}),
     )
 
 
@@ -184,13 +186,6 @@ def _set_against(needs: Mapping[str, int], offers: Mapping[str, int]) -> tuple[C
     return tuple(sorted(rows, key=lambda row: (-row.needs, -row.offers, row.code)))
 
 
-def _task_forces(session: Session, country: str, codes: set[str]) -> tuple[TaskForce, ...]:
+def _task_forces(session: Session, codes: set[str]) -> tuple[TaskForce, ...]:
     found = session.scalars(select(TaskForce).options(selectinload(TaskForce.organisation)))
-    return tuple(force for force in found if _belongs(force, country, codes))
-
-
-def _belongs(force: TaskForce, country: str, codes: set[str]) -> bool:
-    members = {code for group in force.members.values() for code in group}
-    here = {m.get("country") for m in force.region_members}
-    bodies = {m.get("organisation") for m in force.region_members}
-    return country in members | here or bool(codes & (members | bodies))
+    return tuple(force for force in found if codes & force.member_codes())

@@ -465,14 +465,9 @@ def sketch_country(session: Session, by: User) -> CountrySketch:
     return CountrySketch(
         posts=posts,
         agreements={status: found[status] for status in AgreementStatus if status in found},
-        task_forces=[force for force in forces if _belongs(force, country, codes)],
+        # Codes of merged organisations too: task forces may name one by the code that it had.
+        task_forces=[force for force in forces if {country, *codes} & force.member_codes()],
     )
-
-
-def _belongs(force: TaskForce, country: str | None, codes: set[str]) -> bool:
-    members = {code for group in force.members.values() for code in group}
-    members |= {m.get("country") or m.get("organisation") for m in force.region_members}
-    return country in members or bool(codes & members)
 
 
 OFFERED = LIVE | {PostStatus.EXHAUSTED, PostStatus.EXPIRED}

@@ -12,7 +12,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from marshmallow import fields
-from sqlalchemy import Column, Table, UniqueConstraint, and_, func, or_, select, update
+from sqlalchemy import Column, Table, UniqueConstraint, and_, delete, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from broker.audit import record
@@ -25,11 +25,14 @@ from models import (
     AgreementParty,
     Base,
     Conflict,
+    ImportedRow,
     InvalidInput,
+    InvitationStatus,
     Match,
     MatchStatus,
     NotFound,
     Organisation,
+    PilotInvitation,
     Post,
     ProposalStatus,
     RoundProposal,
@@ -45,8 +48,23 @@ MOVED_NAMES = {
     "agreement_party": _l("Places as a party to an agreement"),
     "agreement_rating": _l("Ratings that it gave"),
     "document": _l("Documents that it attached"),
+    "directory_entry.organisation_id": _l("Entries of the directories"),
+    "directory_entry.certified_by_id": _l("Specialists that it certified"),
+    "import_file": _l("Imports"),
+    "imported_row": _l("Rows that it imported"),
+    "pilot_invitation.task_force_id": _l("Invitations to pilots that it sent"),
+    "pilot_invitation.organisation_id": _l("Invitations to pilots that it received"),
+    "conflict_of_interest": _l("Conflicts of interest that name it"),
+    "webhook": _l("Webhooks"),
 }
-"""Table of what moves → its name; other tables are told by their own."""
+"""What moves → its name, for every column that names an organisation."""
+
+YIELDING = frozenset({ImportedRow.__tablename__, PilotInvitation.__tablename__})
+"""Tables in which one of two rows falls away where both organisations have the same.
+
+The row of an import says only how a file calls a post, and the post stays. Of two invitations to
+the same pilot one stays, the answered one first.
+"""
 
 HELD_MATCHES = frozenset({MatchStatus.INTEREST, MatchStatus.MUTUAL, MatchStatus.AGREEMENT})
 """Matches in which both sides have begun to deal with each other."""
@@ -71,6 +89,8 @@ class MergePlan:
     ----------
     moves : Mapping
         Table → numbers of the rows that move; posts by their kind.
+    falls_away : Mapping
+        Table → numbers of the rows of which both have the same, and one is enough.
     names : dict
         The names that the kept one will have: its own, and the other's in languages it has none.
     aliases : list of str
@@ -84,6 +104,7 @@ class MergePlan:
     kept: Organisation
     gone: Organisation
     moves: Mapping[str, Sequence[int]]
+    falls_away: Mapping[str, Sequence[int]]
     names: dict[str, str]
     aliases: list[str]
     unlike: tuple[str, ...]
@@ -112,11 +133,16 @@ def plan_merge(session: Session, by: User, kept: Organisation, gone: Organisatio
         For anybody but the secretariat.
     """
     require_secretariat(by)
-    moves = dict(_moves(session, gone))
+    twins = list(_twins(session, kept, gone))
+    falls_away = _falling_away(session, twins)
     return MergePlan(
         kept=kept,
         gone=gone,
-        moves=moves,
+        moves={
+            name: [number for number in ids if number not in falls_away.get(name.split(".")[0], ())]
+            for name, ids in _moves(session, gone)
+        },
+        falls_away=falls_away,
         names={**gone.names, **kept.names},
         aliases=_joined_aliases(kept, gone),
         unlike=tuple(
@@ -127,7 +153,7 @@ def plan_merge(session: Session, by: User, kept: Organisation, gone: Organisatio
             )
             if one != other
         ),
-        obstacles=tuple(_obstacles(session, kept, gone)),
+        obstacles=tuple(_obstacles(session, kept, gone, twins)),
     )
 
 
@@ -175,6 +201,7 @@ def merge_organisations(
     if problems:
         raise InvalidInput(problems)
     before = {"names": dict(kept.names), "aliases": list(kept.aliases)}
+    fallen = {name: _take_away(session, name, ids) for name, ids in plan.falls_away.items()}
     for column in referring_columns():
         session.execute(update(column.table).where(column == gone.id).values({column: kept.id}))
     # Every process's book reads again what has changed since.
@@ -199,6 +226,7 @@ def merge_organisations(
             "aliases": kept.aliases,
             "merged": _described(gone),
             "moved": {name: list(ids) for name, ids in plan.moves.items() if ids},
+            **({"fallen_away": fallen} if fallen else {}),
             "reason": values["reason"],
         },
     )
@@ -239,12 +267,12 @@ def _moves(session: Session, gone: Organisation) -> Iterator[tuple[str, Sequence
             continue
         key = next(iter(table.primary_key.columns))
         yield (
-            _name_of(column),
+            name_of(column),
             session.scalars(select(key).where(column == gone.id).order_by(key)).all(),
         )
 
 
-def _name_of(column: Column[Any]) -> str:
+def name_of(column: Column[Any]) -> str:
     """The table's name; with the column's where the table names several organisations."""
     same = [c for c in referring_columns() if c.table is column.table]
     table: Any = column.table
@@ -260,7 +288,9 @@ def _joined_aliases(kept: Organisation, gone: Organisation) -> list[str]:
     return list(found.values())
 
 
-def _obstacles(session: Session, kept: Organisation, gone: Organisation) -> Iterator[Conflict]:
+def _obstacles(
+    session: Session, kept: Organisation, gone: Organisation, twins: Sequence[Twins]
+) -> Iterator[Conflict]:
     if kept.id == gone.id:
         yield Conflict("merge_itself")
         return
@@ -276,8 +306,9 @@ def _obstacles(session: Session, kept: Organisation, gone: Organisation) -> Iter
     if dealings:
         yield Conflict("merge_interest_between", references=dealings)
     if not shared:
-        for table in _clashing_tables(session, kept, gone):
-            yield Conflict("merge_clash", what=str(MOVED_NAMES.get(table, table)))
+        for table in dict.fromkeys(table.name for table, _stays, _goes in twins):
+            if table not in YIELDING:
+                yield Conflict("merge_clash", what=str(MOVED_NAMES.get(table, table)))
 
 
 def _agreements_of_both(session: Session, kept: Organisation, gone: Organisation) -> list[str]:
@@ -315,24 +346,56 @@ def _dealings_between(session: Session, kept: Organisation, gone: Organisation) 
     return list(found)
 
 
-def _clashing_tables(session: Session, kept: Organisation, gone: Organisation) -> Iterator[str]:
-    """Tables in which both have a row of which there may be only one."""
+Twins = tuple[Table, int, int]
+"""A table, and two of its rows that are the same but for the organisation: of the one that stays,
+and of the one that goes."""
+
+
+def _twins(session: Session, kept: Organisation, gone: Organisation) -> Iterator[Twins]:
+    """Rows of both of which one organisation may have only one."""
     for column in referring_columns():
         table: Any = column.table
+        key = next(iter(table.primary_key.columns)).name
         for unique in _unique_sets(table):
             if column.name not in unique:
                 continue
             one, other = table.alias(), table.alias()
             same = [one.c[name] == other.c[name] for name in unique if name != column.name]
-            clash = (
-                select(func.count())
+            rows = session.execute(
+                select(one.c[key], other.c[key])
                 .select_from(one)
                 .join(other, and_(True, *same))
                 .where(one.c[column.name] == kept.id, other.c[column.name] == gone.id)
+                .order_by(one.c[key])
             )
-            if session.scalar(clash):
-                yield str(table.name)
-                break
+            for stays, goes in rows:
+                yield table, stays, goes
+
+
+def _falling_away(session: Session, twins: Sequence[Twins]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for table, stays, goes in twins:
+        if table.name not in YIELDING:
+            continue
+        if table is PilotInvitation.__table__ and _is_answered(session, goes):
+            falls = goes if _is_answered(session, stays) else stays
+        else:
+            falls = goes
+        found.setdefault(table.name, []).append(falls)
+    return found
+
+
+def _is_answered(session: Session, invitation_id: int) -> bool:
+    return session.get_one(PilotInvitation, invitation_id).status != InvitationStatus.ASKED
+
+
+def _take_away(session: Session, name: str, ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Delete those rows of a table; gives what they said."""
+    table = Base.metadata.tables[name]
+    these = table.c.id.in_(ids)
+    said = [dict(row) for row in session.execute(select(table).where(these)).mappings()]
+    session.execute(delete(table).where(these))
+    return said
 
 
 def _unique_sets(table: Table) -> list[frozenset[str]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
+from broker.accounts import organisations_behind
 from broker.agreements import RegisterFilter, find_agreements
 from broker.posts import PostFilter, find_posts
 from broker.secretariat import find_organisations
@@ -135,10 +136,8 @@ def member_names(session: Session, organisation: Organisation, language: str) ->
     task_force = organisation.task_force
     if task_force is None:
         return {}
-    named = {code for codes in task_force.members.values() for code in codes}
-    named |= {m["organisation"] for m in task_force.region_members if m.get("organisation")}
-    found = session.scalars(select(Organisation).where(Organisation.code.in_(named)))
-    return {member.code: member.name(language) for member in found}
+    found = organisations_behind(session, task_force.member_codes())
+    return {code: member.name(language) for code, member in found.items()}
 
 
 def find_secretariat(session: Session) -> User | None:

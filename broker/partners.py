@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
+from broker.accounts import organisations_behind
 from broker.audit import record
 from broker.conflicts import require_no_conflict
 from broker.exchange import Exchange
@@ -153,17 +154,22 @@ def find_partners(
     near = {code for code in reference.codes("theme") if closeness([code], themes, terms)}
     facts = _Facts()
     organisations = _organisations(session)
-    _add_memberships(facts, force, themes, organisations)
+    homes = _homes(session, reference)
+    _add_memberships(session, facts, force, themes)
     _add_posts(session, facts, near)
     _add_mandates(session, facts, reference, near)
     _add_plans(facts, reference, near)
     _add_agreements(session, facts, near)
     served = _served(session)
-    candidates = _candidates(facts, reference, organisations, served, filters)
+    institutions = {
+        number: one
+        for number, one in organisations.items()
+        if number not in {home.id for home in homes.values()}
+    }
+    candidates = _candidates(facts, reference, institutions, served, filters)
     ranked = rank_partners(candidates, themes, terms)
-    homes = {o.country_code: o for o in organisations.values() if o.code == _home(o.country_code)}
     invited = _invited(session, force, themes)
-    by_code = {o.code: o for o in organisations.values()}
+    by_code = {one.code: one for one in institutions.values()}
     found = []
     for partner in ranked:
         candidate = partner.candidate
@@ -201,9 +207,10 @@ def get_partner(
     raise NotFound("no_such_organisation", code=code)
 
 
-def _home(country: str | None) -> str:
-    """Code of the organisation that is a country's focal point."""
-    return f"gov-{(country or '').lower()}"
+def _homes(session: Session, reference: Reference) -> dict[str, Organisation]:
+    """Country → the organisation that is its focal point; what it was merged into, if it was."""
+    codes = {f"gov-{code.lower()}": code for code in reference.codes("region_country")}
+    return {codes[code]: one for code, one in organisations_behind(session, codes).items()}
 
 
 def _organisations(session: Session) -> dict[int, Organisation]:
@@ -211,28 +218,27 @@ def _organisations(session: Session) -> dict[int, Organisation]:
     found = session.scalars(
         select(Organisation)
         .join(Country, Organisation.country_code == Country.code)
-        .where(Country.subregion.is_not(None), Organisation.kind.not_in(NO_HOSTS))
+        .where(
+            Country.subregion.is_not(None),
+            Organisation.kind.not_in(NO_HOSTS),
+            Organisation.merged_into_id.is_(None),
+        )
     )
     return {organisation.id: organisation for organisation in found}
 
 
 def _add_memberships(
-    facts: _Facts,
-    force: TaskForce,
-    themes: Sequence[str],
-    organisations: Mapping[int, Organisation],
+    session: Session, facts: _Facts, force: TaskForce, themes: Sequence[str]
 ) -> None:
     """Members take part in all that the task force does: they count for any theme looked for."""
-    roles: dict[str, dict[str, str]] = {}
-    for codes in force.members.values():
-        roles |= {code: {} for code in codes}
+    roles: dict[str, dict[str, str]] = {code: {} for code in force.member_codes()}
     for member in force.region_members:
         code = member.get("organisation") or member.get("country")
         if code:
             roles[code] = member.get("role") or {}
-    by_code = {o.code: o for o in organisations.values()}
-    for code in roles:
-        named = by_code.get(code)
+    organisations = organisations_behind(session, roles)
+    for code in sorted(roles):
+        named = organisations.get(code)
         country = named.country_code if named else code
         fact = Fact("membership", f"member-{code}", frozenset(themes))
         row = Row("member", code, role=roles[code])
@@ -376,7 +382,6 @@ def _candidates(
             )
             for o in organisations.values()
             if o.id in facts.of_organisation
-            and o.code != _home(o.country_code)
             and within(o.country_code)
         ]  # fmt: skip
     return found

@@ -615,11 +615,7 @@ def _passing(filters: PostFilter, wanted: Any, among: Select[Any] | None = None)
         query = query.where(model.organisation_id == filters.organisation_id)
     if filters.organisation:
         query = query.where(
-            model.organisation_id.in_(
-                select(func.coalesce(Organisation.merged_into_id, Organisation.id)).where(
-                    Organisation.code == filters.organisation
-                )
-            )
+            model.organisation_id.in_(Organisation.ids_behind([filters.organisation]))
         )
     for facet, wanted in (
         ("theme", filters.themes),

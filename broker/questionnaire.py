@@ -347,7 +347,10 @@ class _Answers:
 
     def _memberships(self) -> Iterator[Row]:
         facts = self.facts
-        by_code = {o.code: o for o in facts.organisations.values()}
+        by_code = {
+            one.code: facts.organisations[one.merged_into_id or one.id]
+            for one in facts.organisations.values()
+        }
         for force in facts.task_forces:
             home = facts.organisations[force.organisation_id]
             for member in force.region_members:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, ForeignKey, String, event, select
+from sqlalchemy import Connection, ForeignKey, Select, String, event, func, select
 from sqlalchemy.orm import Mapped, Mapper, mapped_column, relationship
 
 from models.base import Base, localised, utc_now
@@ -46,6 +48,11 @@ class Organisation(Base):
         """The organisation's name for a reader of ``language``."""
         return localised(self.names, language)
 
+    @classmethod
+    def ids_behind(cls, codes: Iterable[str]) -> Select[int]:
+        """A query for the numbers of the organisations to which codes lead, those of merged too."""
+        return select(func.coalesce(cls.merged_into_id, cls.id)).where(cls.code.in_(list(codes)))
+
 
 @event.listens_for(Base, "before_insert", propagate=True)
 def _follow_merges(mapper: Mapper[Any], connection: Connection, target: Any) -> None:
@@ -55,16 +62,27 @@ def _follow_merges(mapper: Mapper[Any], connection: Connection, target: Any) -> 
     """
     if mapper.class_ in (Organisation, TaskForce):
         return
-    number = getattr(target, "organisation_id", None)
-    if number is None:
-        return
-    merged = connection.scalar(
-        select(Organisation.merged_into_id)
-        .where(Organisation.id == number)
-        .with_for_update(read=True, key_share=True)
+    for name in _names_of_organisations(mapper):
+        number = getattr(target, name)
+        if number is None:
+            continue
+        merged = connection.scalar(
+            select(Organisation.merged_into_id)
+            .where(Organisation.id == number)
+            .with_for_update(read=True, key_share=True)
+        )
+        if merged is not None:
+            setattr(target, name, merged)
+
+
+@cache
+def _names_of_organisations(mapper: Mapper[Any]) -> tuple[str, ...]:
+    """The attributes of a noun that hold the number of an organisation."""
+    return tuple(
+        mapper.get_property_by_column(column).key
+        for column in mapper.columns
+        if any(key.column is Organisation.__table__.c.id for key in column.foreign_keys)
     )
-    if merged is not None:
-        target.organisation_id = merged
 
 
 class TaskForce(Base):
@@ -87,3 +105,10 @@ class TaskForce(Base):
     edited_at: Mapped[datetime | None]
 
     organisation: Mapped[Organisation] = relationship(back_populates="task_force")
+
+    def member_codes(self) -> set[str]:
+        """Codes of the countries and organisations that it names as members."""
+        named = {code for group in self.members.values() for code in group}
+        for member in self.region_members:
+            named |= {code for key in ("country", "organisation") if (code := member.get(key))}
+        return named

@@ -1,30 +1,45 @@
 """Merging two organisations: everything follows, nothing is lost, and old codes lead on."""
 
+import itertools
 import threading
-from datetime import date
+from datetime import date, datetime
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, inspect, select
 from sqlalchemy.orm import Session
 
 from broker.accounts import find_organisation
 from broker.agreements import RegisterFilter, find_agreements
-from broker.merging import merge_organisations, plan_merge, referring_columns
+from broker.countries import get_country, picture_country
+from broker.merging import (
+    MOVED_NAMES,
+    merge_organisations,
+    name_of,
+    plan_merge,
+    referring_columns,
+)
+from broker.overview import member_names
+from broker.partners import PartnerFilter, find_partners
 from broker.posts import PostFilter, find_posts
 from broker.secretariat import find_organisations
+from broker.task_forces import get_task_force
 from models import (
     AgreementStatus,
     AuditEvent,
     Conflict,
+    ImportedRow,
     InvalidInput,
     MatchStatus,
     NotAllowed,
     Organisation,
+    PilotInvitation,
+    Post,
     Role,
     User,
+    utc_now,
 )
 from models.database import begin_writing
-from tests.broker.factories import make_person, post_need, post_offer
+from tests.broker.factories import days, make_person, post_need, post_offer
 from tests.factories import (
     make_agreement,
     make_match,
@@ -36,6 +51,8 @@ from tests.factories import (
 )
 
 pytestmark = pytest.mark.usefixtures("backend")
+
+NUMBERS = itertools.count(1)
 
 SAID = {"reason": "The ministry was renamed in 2007.", "sure": True}
 
@@ -84,6 +101,127 @@ def test_posts_people_and_agreements_follow(session, exchange, office, pair):
     assert {party.organisation_id for party in agreement.parties} > {kept.id}
     for column in referring_columns():
         assert session.scalars(select(column).where(column == gone.id)).all() == []
+
+
+def test_every_foreign_key_to_an_organisation_is_known_and_has_a_name(session):
+    """The database itself is asked, so that no table that is added later is forgotten."""
+    inspector = inspect(session.connection())
+    there = {
+        (table, key["constrained_columns"][0])
+        for table in inspector.get_table_names()
+        for key in inspector.get_foreign_keys(table)
+        if key["referred_table"] == "organisation"
+    }
+    known = {(column.table.name, column.name) for column in referring_columns()}
+    assert there - known == {
+        ("organisation", "merged_into_id"),
+        ("task_force", "organisation_id"),
+    }
+    named = {name_of(column) for column in referring_columns()} - {"post"}
+    assert named | {"need", "offer"} == set(MOVED_NAMES)
+
+
+def a_row(session, table, **values):
+    """A row of a table, filled with anything where it must not be empty; gives its number."""
+    for column in table.columns:
+        if column.name in values or column.nullable or column.default or column.server_default:
+            continue
+        if column.primary_key and not column.foreign_keys:
+            continue
+        key = next(iter(column.foreign_keys), None)
+        if key is not None:
+            values[column.name] = session.scalar(select(key.column).limit(1)) or a_row(
+                session, key.column.table
+            )
+        else:
+            of_type = {
+                str: str(next(NUMBERS)),
+                int: 1,
+                datetime: utc_now(),
+                date: days(0),
+                bytes: b"x",
+                list: [],
+                dict: {},
+            }
+            values[column.name] = of_type[column.type.python_type]
+    return session.execute(insert(table).values(**values)).inserted_primary_key[0]
+
+
+def test_a_row_of_every_table_that_names_an_organisation_follows(session, exchange, office, pair):
+    kept, gone = pair
+    made = {}
+    make_agreement(session, make_need(session), make_offer(session))
+    for column in referring_columns():
+        if column.table is Post.__table__:
+            made[column] = make_need(session, gone).id
+        else:
+            made[column] = a_row(session, column.table, **{column.name: gone.id})
+    merge_organisations(session, office, kept, gone, SAID, exchange.reference)
+    for column, number in made.items():
+        key = next(iter(column.table.primary_key.columns))
+        assert session.scalar(select(column).where(key == number)) == kept.id, column
+
+
+def test_of_two_same_rows_of_imports_one_is_enough(session, exchange, office, pair):
+    named = {"scheme": "sheet", "kind": "need"}
+    for home in pair:
+        a_row(session, ImportedRow.__table__, organisation_id=home.id, **named, key="A-1")
+    a_row(session, ImportedRow.__table__, organisation_id=pair[1].id, **named, key="A-2")
+    plan = merge_organisations(session, office, *pair, SAID, exchange.reference)
+    rows = session.scalars(select(ImportedRow).order_by(ImportedRow.key)).all()
+    assert [(row.key, row.organisation_id) for row in rows] == [
+        ("A-1", pair[0].id), ("A-2", pair[0].id),
+    ]  # fmt: skip
+    assert plan.counts["imported_row"] == 1
+    assert len(plan.falls_away["imported_row"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("of_kept", "of_gone", "stays"),
+    [("asked", "willing", "gone"), ("declined", "willing", "kept"), ("asked", "asked", "kept")],
+)
+def test_of_two_invitations_to_one_pilot_the_answered_one_stays(
+    session, exchange, office, pair, of_kept, of_gone, stays
+):
+    force = find_organisation(session, "tf-tourism")
+    for home, status, said in zip(pair, (of_kept, of_gone), ("kept", "gone"), strict=True):
+        facts = {"task_force_id": force.id, "theme": "water", "message": said, "status": status}
+        a_row(session, PilotInvitation.__table__, organisation_id=home.id, **facts)
+    merge_organisations(session, office, *pair, SAID, exchange.reference)
+    invitation = session.scalars(select(PilotInvitation)).one()
+    assert (invitation.message, invitation.organisation_id) == (stays, pair[0].id)
+    event = session.scalars(
+        select(AuditEvent).where(AuditEvent.action == "organisation.merged")
+    ).one()
+    fallen = event.after["fallen_away"]["pilot_invitation"]
+    assert [row["message"] for row in fallen] == [{"kept": "gone", "gone": "kept"}[stays]]
+
+
+def test_a_member_of_a_task_force_is_known_under_its_old_code(session, exchange, office):
+    kept = make_organisation(session, country="BS", code="islands", names={"en": "Islands"})
+    gone = find_organisation(session, "tourism-bs")
+    force = get_task_force(session, "tf-tourism")
+    assert "tourism-bs" in force.member_codes()
+    data = {**SAID, "unlike": True}
+    merge_organisations(session, office, kept, gone, data, exchange.reference)
+    assert member_names(session, force.organisation, "en")["tourism-bs"] == "Islands"
+    partners = find_partners(exchange, session, office, force, PartnerFilter(kind="institution"))
+    found = {one.code: one.rows for one in partners}
+    assert [row.id for row in found["islands"]["membership"]] == ["tourism-bs"]
+    assert "tourism-bs" not in found
+    country = picture_country(session, get_country(exchange.reference, "BS"))
+    assert force in country.task_forces
+    assert gone not in country.organisations
+
+
+def test_a_focal_point_that_was_merged_still_speaks_for_its_country(session, exchange, office):
+    kept = make_organisation(session, country="PE", code="ministry")
+    gone = find_organisation(session, "gov-pe")
+    merge_organisations(session, office, kept, gone, SAID, exchange.reference)
+    force = get_task_force(session, "tf-tourism")
+    found = find_partners(exchange, session, office, force, PartnerFilter(subregion="andean"))
+    assert {one.code: one.organisation for one in found}["PE"] is kept
+    assert "ministry" not in {one.code for one in found}
 
 
 def test_names_are_joined_and_old_codes_lead_on(session, exchange, office, pair):
