@@ -8,11 +8,12 @@ text component of the score and for its explanation.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matching.words import ALL_STOP_WORDS, LANGUAGES, fold, stem, words
+from matching.words import ALL_STOP_WORDS, LANGUAGES, fold_word, stem, words
 
 TEXT_LIMIT = 20_000
 """Characters of a text in which terms are looked for."""
@@ -98,9 +99,14 @@ class Glossary:
 
 def content_stems(text: str, language: str | None) -> tuple[str, ...]:
     """Give the stems of a text's words in order, function words left out."""
+    return tuple(found for word in words(text) for found in _stems(word, language))
+
+
+@lru_cache(maxsize=65_536)
+def _stems(word: str, language: str | None) -> tuple[str, ...]:
+    """The stems of one word as it is written: of *d'eau* that of *eau* alone."""
     return tuple(
-        stem(word, language)
-        for part in words(text)
-        for word in part.replace("’", "'").split("'")
-        if fold(word) not in ALL_STOP_WORDS
+        stem(part, language)
+        for part in word.replace("’", "'").split("'")
+        if fold_word(part) not in ALL_STOP_WORDS
     )

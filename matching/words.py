@@ -6,7 +6,6 @@ answer on every machine.
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from functools import lru_cache
 
 LANGUAGES = ("en", "es", "fr", "pt")
@@ -116,6 +115,8 @@ def fold(text: str) -> str:
     Lower case, compatibility forms unified, accents removed, control characters and unpaired
     surrogates turned into spaces.
     """
+    if text.isascii() and text.isprintable():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(
         character if character.isprintable() or character == "\n" else " "
@@ -124,9 +125,15 @@ def fold(text: str) -> str:
     )
 
 
-def words(text: str) -> Iterator[str]:
+@lru_cache(maxsize=65_536)
+def fold_word(word: str) -> str:
+    """Fold one word, as ``fold`` does; texts say the same words again and again."""
+    return fold(word)
+
+
+def words(text: str) -> list[str]:
     """Give the words of a text in order, as written; digits alone are not words."""
-    return (match.group() for match in _WORD.finditer(text))
+    return _WORD.findall(text)
 
 
 @lru_cache(maxsize=65_536)
@@ -137,7 +144,7 @@ def stem(word: str, language: str | None) -> str:
     *Light stemming approaches for the French, Portuguese, German and Hungarian languages* (2006).
     A word of no known language is only folded.
     """
-    folded = fold(word)
+    folded = fold_word(word)
     for suffix in _SUFFIXES.get(language or "", ()):
         if folded.endswith(suffix) and len(folded) - len(suffix) >= 4:
             return folded[: -len(suffix)]
@@ -191,7 +198,7 @@ def _content_stems(text: str, language: str | None) -> dict[str, str]:
     """Map each stem of a text's content words to the first form in which it is written."""
     stems: dict[str, str] = {}
     for word in words(text):
-        folded = fold(word)
+        folded = fold_word(word)
         if len(folded) > 3 and folded not in ALL_STOP_WORDS:
             stems.setdefault(stem(word, language), word.lower())
     return stems
