@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+from marshmallow import Schema, fields
+
+from broker.api.answers.common import plain, text
+from broker.api.answers.organisations import OrganisationName, organisation_name
 from broker.api.caller import token
 from broker.api.door import Door
-from broker.api.said import MeSaid
-from broker.api.shapes import organisation_name, plain
 from broker.web.access import SIGNED_IN
 
 doors = Door("api_account", __name__, description="Whom the token acts for")
+
+
+class MeSaid(Schema):
+    """Whom the token acts for, and what it may do."""
+
+    name = text()
+    role = text()
+    organisation = fields.Nested(OrganisationName, required=True)
+    language = text()
+    token = text()
+    scopes = fields.List(fields.String(), required=True)
+    expires_at = fields.DateTime(required=True)
 
 
 @doors.opens("GET", "/me", roles=SIGNED_IN, gives=MeSaid)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from marshmallow import fields, validate
+from marshmallow import Schema, fields, validate
 
 from broker.agreements import (
     AbandonmentSchema,
@@ -27,12 +28,19 @@ from broker.agreements import (
     start_agreement,
     terminate_agreement,
 )
+from broker.api.answers.agreements import (
+    AgreementSlice,
+    TermsSaid,
+    TermsVersionList,
+    WholeAgreement,
+    terms_version,
+    whole_agreement,
+)
+from broker.api.answers.agreements import agreement as told
+from broker.api.answers.common import listed
 from broker.api.cursors import SliceQuery, slice_of
 from broker.api.door import Door
 from broker.api.matches import PAIR
-from broker.api.said import AgreementSlice, TermsSaid, TermsVersionList, WholeAgreement
-from broker.api.shapes import agreement as told
-from broker.api.shapes import listed, terms_version, whole_agreement
 from broker.interests import find_match
 from broker.posts import get_post
 from broker.ratings import RatingSchema, rate_agreement
@@ -171,98 +179,48 @@ def answer(agreement_id: int, data: dict[str, Any], revision: int | None) -> Any
     return _told(found)
 
 
-@doors.opens(
-    "POST", f"{ONE}/accept", roles=POSTERS, scope=WRITES, takes=VersionSchema, gives=WholeAgreement,
-    versioned=True,
+def _party_can(
+    path: str,
+    do: Callable[..., object],
+    takes: type[Schema] | None = None,
+    *,
+    status: int = 200,
+    repeatable: bool = False,
+    dated: bool = False,
+) -> None:
+    """An operation by which a party goes on with an agreement, described as its use case is.
+
+    Parameters
+    ----------
+    do : callable
+        The use case: session, who, agreement, then the numbers of ``path`` and the body's fields.
+    dated : bool
+        Whether the use case asks which day it is.
+    """
+
+    def operation(agreement_id: int, **values: Any) -> Any:
+        found = _own(agreement_id)
+        said = values.pop("data", {}) | ({"today": today()} if dated else {})
+        do(database(), person(), found, **values, **said)
+        return _told(found)
+
+    operation.__name__ = do.__name__
+    operation.__doc__ = (do.__doc__ or "").split("\n\n")[0]
+    doors.opens(
+        "POST", f"{ONE}/{path}", roles=POSTERS, scope=WRITES, takes=takes, status=status,
+        gives=WholeAgreement, versioned=True, repeatable=repeatable,
+    )(operation)  # fmt: skip
+
+
+_party_can("accept", accept_terms, VersionSchema)
+_party_can("sign", sign_agreement, VersionSchema)
+_party_can("start", start_agreement)
+_party_can("complete", complete_agreement, CompletionSchema)
+_party_can("terminate", terminate_agreement, TerminationSchema)
+_party_can("abandon", abandon_agreement, AbandonmentSchema)
+_party_can("milestones/<int:milestone_id>", finish_milestone, EvidenceSchema, dated=True)
+_party_can(
+    "indicators/<int:indicator_id>/reports", report_indicator, IndicatorReportSchema,
+    status=201, repeatable=True, dated=True,
 )  # fmt: skip
-def accept(agreement_id: int, data: dict[str, Any]) -> Any:
-    """Accept, for one's party, the version of the terms that one has read."""
-    found = _own(agreement_id)
-    accept_terms(database(), person(), found, **data)
-    return _told(found)
-
-
-@doors.opens(
-    "POST", f"{ONE}/sign", roles=POSTERS, scope=WRITES, takes=VersionSchema, gives=WholeAgreement,
-    versioned=True,
-)  # fmt: skip
-def sign(agreement_id: int, data: dict[str, Any]) -> Any:
-    """Sign for one's party; the last signature sets aside what was agreed."""
-    found = _own(agreement_id)
-    sign_agreement(database(), person(), found, **data)
-    return _told(found)
-
-
-@doors.opens("POST", f"{ONE}/start", roles=POSTERS, scope=WRITES, gives=WholeAgreement,
-             versioned=True)  # fmt: skip
-def start(agreement_id: int) -> Any:
-    """Say that the work has begun."""
-    found = _own(agreement_id)
-    start_agreement(database(), person(), found)
-    return _told(found)
-
-
-@doors.opens(
-    "POST", f"{ONE}/complete", roles=POSTERS, scope=WRITES, takes=CompletionSchema,
-    gives=WholeAgreement, versioned=True,
-)  # fmt: skip
-def complete(agreement_id: int, data: dict[str, Any]) -> Any:
-    """Close with a report of what came of it."""
-    found = _own(agreement_id)
-    complete_agreement(database(), person(), found, **data)
-    return _told(found)
-
-
-@doors.opens(
-    "POST", f"{ONE}/terminate", roles=POSTERS, scope=WRITES, takes=TerminationSchema,
-    gives=WholeAgreement, versioned=True,
-)  # fmt: skip
-def terminate(agreement_id: int, data: dict[str, Any]) -> Any:
-    """End before the work is done; what was not used returns to the offer."""
-    found = _own(agreement_id)
-    terminate_agreement(database(), person(), found, **data)
-    return _told(found)
-
-
-@doors.opens(
-    "POST", f"{ONE}/abandon", roles=POSTERS, scope=WRITES, takes=AbandonmentSchema,
-    gives=WholeAgreement, versioned=True,
-)  # fmt: skip
-def abandon(agreement_id: int, data: dict[str, Any]) -> Any:
-    """Break off negotiations; the match goes back to where both sides wanted it."""
-    found = _own(agreement_id)
-    abandon_agreement(database(), person(), found, **data)
-    return _told(found)
-
-
-@doors.opens(
-    "POST", f"{ONE}/milestones/<int:milestone_id>", roles=POSTERS, scope=WRITES,
-    takes=EvidenceSchema, gives=WholeAgreement, versioned=True,
-)  # fmt: skip
-def milestone(agreement_id: int, milestone_id: int, data: dict[str, Any]) -> Any:
-    """Mark a milestone as done, with what shows it."""
-    found = _own(agreement_id)
-    finish_milestone(database(), person(), found, milestone_id, **data, today=today())
-    return _told(found)
-
-
-@doors.opens(
-    "POST", f"{ONE}/indicators/<int:indicator_id>/reports", roles=POSTERS, scope=WRITES,
-    takes=IndicatorReportSchema, status=201, gives=WholeAgreement, versioned=True, repeatable=True,
-)  # fmt: skip
-def indicator(agreement_id: int, indicator_id: int, data: dict[str, Any]) -> Any:
-    """Report a value that was measured for an indicator."""
-    found = _own(agreement_id)
-    report_indicator(database(), person(), found, indicator_id, **data, today=today())
-    return _told(found)
-
-
-@doors.opens(
-    "POST", f"{ONE}/rating", roles=POSTERS, scope=WRITES, takes=RatingSchema, gives=WholeAgreement,
-    versioned=True,
-)  # fmt: skip
-def rate(agreement_id: int, data: dict[str, Any]) -> Any:
-    """Say, once for one's side, how well the cooperation went."""
-    found = _own(agreement_id)
-    rate_agreement(database(), person(), found, **data)
-    return _told(found)
+_party_can("rating", rate_agreement, RatingSchema)

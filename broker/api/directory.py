@@ -7,10 +7,10 @@ from typing import Any
 from flask import url_for
 from marshmallow import Schema, fields, validate
 
+from broker.api.answers.common import LinksSaid, listed, plain, slice_schema, text
+from broker.api.answers.organisations import OrganisationName, organisation_name
 from broker.api.cursors import SliceQuery, slice_of
 from broker.api.door import Door
-from broker.api.said import LinksSaid, OrganisationName, slice_schema, text
-from broker.api.shapes import listed, organisation_name, plain
 from broker.directory import WHOLE, get_entry, visible_content
 from broker.directory_search import (
     SORTS,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from broker.api.door import Door
-from broker.api.said import (
+from broker.api.answers.matches import (
     ChangeList,
     ExcludedList,
     ExplanationSaid,
@@ -14,9 +13,16 @@ from broker.api.said import (
     PairSaid,
     RankedList,
     WhyNotSaid,
+    change,
+    explanation,
+    life,
+    life_of,
+    pair,
+    ranked_list,
 )
-from broker.api.shapes import change, explanation, life, life_of, pair, ranked_list, short_post
-from broker.api.shapes import why_not as told_why_not
+from broker.api.answers.matches import why_not as told_why_not
+from broker.api.answers.posts import short_post
+from broker.api.door import Door
 from broker.interests import (
     answer_interest,
     dismiss_match,

@@ -7,10 +7,14 @@ from typing import Any
 from marshmallow import fields, validate
 
 from broker.accounts import find_organisation
+from broker.api.answers.common import listed
+from broker.api.answers.organisations import (
+    OrganisationSaid,
+    OrganisationSlice,
+    whole_organisation,
+)
 from broker.api.cursors import SliceQuery, slice_of
 from broker.api.door import Door
-from broker.api.said import OrganisationSaid, OrganisationSlice
-from broker.api.shapes import listed, whole_organisation
 from broker.secretariat import find_organisations
 from broker.web.access import EVERYBODY
 from broker.web.reading import database

@@ -9,10 +9,17 @@ from flask import request
 from marshmallow import fields, validate
 from sqlalchemy.orm import selectinload
 
+from broker.api.answers.common import listed, plain
+from broker.api.answers.posts import (
+    NeedSaid,
+    NeedSlice,
+    OfferSaid,
+    OfferSlice,
+    VersionSaid,
+    whole_post,
+)
 from broker.api.cursors import SliceQuery, slice_of
 from broker.api.door import Door
-from broker.api.said import NeedSaid, NeedSlice, OfferSaid, OfferSlice, VersionSaid
-from broker.api.shapes import listed, plain, whole_post
 from broker.desk import own_posts
 from broker.posts import (
     SORTS,

@@ -4,14 +4,76 @@ from __future__ import annotations
 
 from typing import Any
 
+from marshmallow import Schema, fields
+
+from broker.api.answers.common import maybe, plain, text
 from broker.api.door import Door
-from broker.api.said import CountryList, CurrencyList, TaxonomyList, TaxonomySaid
-from broker.api.shapes import plain
 from broker.web.access import EVERYBODY
 from broker.web.reading import exchange, language
 from models import NotFound
 
 doors = Door("api_reference", __name__, description="Taxonomies, countries and currencies")
+
+
+class TermSaid(Schema):
+    """A code of a taxonomy with its labels; ``extra`` is what only some taxonomies have."""
+
+    code = text()
+    label = text()
+    labels = fields.Dict(required=True)
+    parent = maybe(fields.String)
+    extra = fields.Dict(required=True)
+
+
+class TaxonomySaid(Schema):
+    """A taxonomy with its codes, in their order."""
+
+    name = text()
+    items = fields.List(fields.Nested(TermSaid), required=True)
+
+
+class TaxonomyList(Schema):
+    """The names of the taxonomies, with how many codes each has."""
+
+    items = fields.Dict(values=fields.Integer(), required=True)
+
+
+class CountrySaid(Schema):
+    """A country by its ISO 3166 and UN M49 codes."""
+
+    code = text()
+    iso3 = text()
+    m49 = text()
+    label = text()
+    labels = fields.Dict(required=True)
+    subregion = maybe(fields.String)
+    small_island = fields.Boolean(required=True)
+    least_developed = fields.Boolean(required=True)
+    currency = maybe(fields.String)
+
+
+class CountryList(Schema):
+    """Countries of the region, and others that are named in the data."""
+
+    items = fields.List(fields.Nested(CountrySaid), required=True)
+
+
+class CurrencySaid(Schema):
+    """A currency by its ISO 4217 code, with the rate by which amounts are compared."""
+
+    code = text()
+    label = text()
+    labels = fields.Dict(required=True)
+    minor = fields.Integer(required=True)
+    usd_rate = fields.Float(required=True)
+    rate_date = maybe(fields.Date)
+    rate_source = text()
+
+
+class CurrencyList(Schema):
+    """Currencies."""
+
+    items = fields.List(fields.Nested(CurrencySaid), required=True)
 
 
 @doors.opens("GET", "/taxonomies", roles=EVERYBODY, gives=TaxonomyList)

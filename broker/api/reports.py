@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from marshmallow import fields
+from marshmallow import INCLUDE, Schema, fields
 
+from broker.api.answers.common import text
 from broker.api.door import Door
-from broker.api.said import BoardSaid, ReportSaid
 from broker.overview import survey
 from broker.report_files import as_json
 from broker.report_scope import read_scope
@@ -19,6 +19,29 @@ from broker.web.access import EVERYBODY, MODERATORS, person
 from broker.web.reading import database, exchange, language, today
 
 doors = Door("api_reports", __name__, description="How the exchange stands, and the match report")
+
+
+class BoardSaid(Schema):
+    """How the exchange stands now."""
+
+    needs = fields.Integer(required=True)
+    offers = fields.Integer(required=True)
+    agreements = fields.Integer(required=True)
+    needs_by_country = fields.Dict(values=fields.Integer(), required=True)
+
+
+class ReportSaid(Schema):
+    """The match report, as the secretariat's page and files say it."""
+
+    language = text()
+    scope = fields.Dict(required=True, metadata={"description": "The filters of the report."})
+    figures = fields.Dict(required=True, metadata={"description": "Its key figures."})
+    run = fields.Dict(allow_none=True)
+
+    class Meta:
+        """The tables, lists and statistics of the report are described on its page."""
+
+        unknown = INCLUDE
 
 
 FILTER_HELP = {

@@ -6,11 +6,19 @@ from typing import Any
 
 from sqlalchemy.orm import selectinload
 
+from broker.api.answers.common import listed
+from broker.api.answers.rounds import (
+    ProposalList,
+    ProposalSaid,
+    RoundSaid,
+    RoundSlice,
+    RoundVersionSaid,
+    proposal,
+    round_version,
+)
+from broker.api.answers.rounds import clearing_round as told
 from broker.api.cursors import SliceQuery, slice_of
 from broker.api.door import Door
-from broker.api.said import ProposalList, ProposalSaid, RoundSaid, RoundSlice, RoundVersionSaid
-from broker.api.shapes import clearing_round as told
-from broker.api.shapes import listed, proposal, round_version
 from broker.clearing import (
     RoundSchema,
     RuleSchema,
