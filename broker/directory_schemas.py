@@ -9,9 +9,9 @@ from flask_babel import lazy_gettext as _l
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from broker.messages import FIELD_PROBLEMS
-from broker.schemas import Code, Count, Day, Email, Number, Strict, Text, codes
+from broker.schemas import Code, Count, Day, Email, Number, Strict, Text, WrittenSchema, codes
 from broker.sources import DOCUMENTS
-from models import LANGUAGES, MATURITIES, EntryKind
+from models import MATURITIES, EntryKind
 
 
 class Address(Text):
@@ -50,16 +50,10 @@ def _figures() -> fields.List:
     )
 
 
-class EntrySchema(Strict):
+class EntrySchema(WrittenSchema):
     """What every entry says."""
 
     organisation = Text(64)
-    language = fields.String(
-        validate=validate.OneOf(LANGUAGES, error=_l("Choose one of the four languages.")),
-        required=True,
-    )
-    title = Text(200, required=True)
-    description = Text(20_000, required=True)
     country = Code("country", allow_none=True)
     themes = codes("theme", 8)
     sector = Code("crs", allow_none=True)
@@ -144,6 +138,7 @@ ENTRY_FIELD_NAMES = {
     "language": _l("Written in"),
     "title": _l("Title"),
     "description": _l("Description"),
+    "translations": _l("In other languages"),
     "country": _l("Country"),
     "themes": _l("Themes"),
     "sector": _l("Sector"),

@@ -13,20 +13,18 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from broker.directory import WHOLE
-from broker.engine import OVERLAP, glossary_of, need_profile
+from broker.engine import OVERLAP, need_profile
 from broker.exchange import Exchange
 from broker.explanations import reason_of, reason_sentence
 from broker.jobs import routine
 from broker.matches import Matches
 from broker.reference import Reference
-from broker.search import listed
+from broker.search import BODY, NAME, TITLE, listed, passages_in_others, search_glossary
 from matching import OfferProfile, Taxonomy
-from matching.glossary import Glossary
 from matching.precedents import Precedent, nearest_precedents, where
 from matching.search import Document, Found, Passage, SearchIndex
 from matching.text import Vector
 from models import (
-    LANGUAGES,
     AgreementParty,
     Country,
     Entry,
@@ -38,9 +36,6 @@ from models import (
     Organisation,
     utc_now,
 )
-
-TITLE, BODY, NAME = 3.0, 1.0, 1.0
-"""How much a word weighs that stands in a title, a text, or a name."""
 
 SHELF = "public"
 """The shelf of the index on which published entries stand; the others stand on none."""
@@ -69,7 +64,7 @@ class EntrySearch:
         self._texts: dict[int, tuple[str, str, str]] = {}
         self._profiles: dict[int, OfferProfile] = {}
         self._vectors: dict[tuple[str, int], tuple[datetime, Vector]] = {}
-        self.index = SearchIndex(_glossary(exchange), exchange.engine.text_model.calibrate)
+        self.index = SearchIndex(search_glossary(exchange), exchange.engine.text_model.calibrate)
 
     def find(self, session: Session, text: str) -> Found:
         """The published entries in which the words stand, best first, typing errors forgiven."""
@@ -142,23 +137,13 @@ class EntrySearch:
         self._profiles[entry.id] = entry_profile(entry, self.exchange.engine.taxonomy)
 
 
-def _glossary(exchange: Exchange) -> Glossary:
-    """The field's terms by theme, and the themes' own names."""
-    terms = glossary_of(exchange.reference)
-    for code, term in exchange.reference.terms.get("theme", {}).items():
-        terms[code] = {
-            language: [term.label(language), *terms[code].get(language, [])]
-            for language in LANGUAGES
-        }
-    return Glossary(terms)
-
-
 def _document(entry: Entry) -> Document:
     title, body = text_of(entry)
     organisations = [entry.organisation, *([entry.certified_by] if entry.certified_by else [])]
     passages = [
         Passage(title, entry.language, TITLE),
         Passage(body, entry.language, BODY),
+        *passages_in_others(entry),
         Passage(f"{entry.reference} {entry.certificate} {entry.supplier}", None, NAME),
         *(
             Passage(name, language, NAME)
@@ -272,9 +257,7 @@ def find_entries(
         query = query.where(or_(*places))
     if filters.organisation:
         query = query.where(
-            Entry.organisation_id.in_(
-                select(Organisation.id).where(Organisation.code == filters.organisation)
-            )
+            Entry.organisation_id.in_(Organisation.ids_behind([filters.organisation]))
         )
     return query
 

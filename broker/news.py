@@ -33,14 +33,6 @@ from models import (
 from models.base import Labels
 
 
-def titles(post: Post) -> Labels:
-    """The title of a post in every language in which it has one."""
-    translated = {
-        code: text["title"] for code, text in post.translations.items() if text.get("title")
-    }
-    return {**translated, post.language: post.title}
-
-
 def _sides(match: Match | RoundProposal, side: str) -> tuple[Need | Offer, Need | Offer]:
     """The post of that side, and the other side's."""
     pair = (match.need, match.offer)
@@ -56,7 +48,7 @@ def tell_of_interest(session: Session, by: User, match: Match, interest: Interes
         "interest.received",
         match,
         by=by,
-        title=titles(other),
+        title=other.titles(),
         organisation=own.organisation.names,
         comment=interest.message,
     )
@@ -72,7 +64,7 @@ def tell_of_answer(session: Session, by: User, match: Match, interest: Interest)
         "interest.accepted" if accepted else "interest.declined",
         match,
         by=by,
-        title=titles(other),
+        title=other.titles(),
         organisation=other.organisation.names,
         reason=None if accepted else interest.answer_reason or "other",
         comment=interest.answer_message,
@@ -92,7 +84,7 @@ def tell_of_proposals(session: Session, by: User, made: Iterable[RoundProposal])
                 writers[own.id],
                 proposal,
                 {
-                    "title": titles(other),
+                    "title": other.titles(),
                     "organisation": other.organisation.names,
                     "round": proposal.round.name,
                 },
@@ -119,7 +111,7 @@ def tell_of_proposal_answer(session: Session, by: User, proposal: RoundProposal)
                 writers[own.id],
                 proposal,
                 {
-                    "title": titles(other),
+                    "title": other.titles(),
                     "organisation": by.organisation.names,
                     "round": proposal.round.name,
                 },
@@ -143,7 +135,7 @@ def tell_of_pool(session: Session, by: User, pool: NeedPool) -> None:
             News(
                 writers[need.id],
                 pool,
-                {"title": titles(need), "subregion": pool.subregion},
+                {"title": need.titles(), "subregion": pool.subregion},
                 by,
             )
             for need in needs
@@ -240,7 +232,7 @@ def tell_of_submission(session: Session, by: User, post: Post) -> None:
         post,
         by=by,
         path=f"/secretariat/queue#post-{post.id}",
-        title=titles(post),
+        title=post.titles(),
         organisation=post.organisation.names,
     )
 
@@ -275,7 +267,7 @@ def _tell_writers(
         post,
         by=by,
         path=path,
-        title=titles(post),
+        title=post.titles(),
         organisation=by.organisation.names,
         comment=comment,
     )
@@ -294,7 +286,7 @@ def tell_of_expiry(session: Session, posts: Iterable[Post], kind: str = "post.ex
             News(
                 writers[post.id],
                 post,
-                {"title": titles(post), "due": post.expires_on},
+                {"title": post.titles(), "due": post.expires_on},
                 once=f"{kind}:{post.id}:{post.expires_on}",
             )
             for post in posts
@@ -334,7 +326,7 @@ def tell_of_endorsement_asked(session: Session, by: User, need: Need) -> None:
         need,
         by=by,
         person=by.name,
-        title=titles(need),
+        title=need.titles(),
     )
 
 
@@ -349,7 +341,7 @@ def tell_of_endorsement(session: Session, by: User, need: Need, *, endorsed: boo
         by=by,
         path=path,
         person=by.name,
-        title=titles(need),
+        title=need.titles(),
         comment="" if endorsed else need.comment,
     )
 
@@ -367,7 +359,7 @@ def tell_of_pairing(session: Session, by: User, pairing: Pairing) -> None:
             News(
                 writers[own.id],
                 pairing,
-                {"organisation": names, "title": titles(other), "comment": reason},
+                {"organisation": names, "title": other.titles(), "comment": reason},
                 by,
                 path=path,
             )
@@ -411,7 +403,7 @@ def tell_of_entry(session: Session, by: User, entry: Entry, kind: str) -> None:
         entry,
         by=by,
         path="/secretariat/directory" if kind == "entry.submitted" else "",
-        title={entry.language: entry.title},
+        title=entry.titles(),
         organisation=entry.organisation.names,
         comment=entry.comment if returned else "",
     )

@@ -280,8 +280,8 @@ class TranslationSchema(Strict):
     summary = Text(2000, load_default="")
 
 
-class PostSchema(Strict):
-    """What needs and offers have in common."""
+class WrittenSchema(Strict):
+    """What is written in one language, with titles and summaries in others."""
 
     language = fields.String(
         validate=validate.OneOf(LANGUAGES, error=_l("Choose one of the four languages.")),
@@ -293,6 +293,16 @@ class PostSchema(Strict):
         keys=fields.String(validate=validate.OneOf(LANGUAGES)),
         values=fields.Nested(TranslationSchema),
     )
+
+    @validates_schema(skip_on_field_errors=True)
+    def _others_are_others(self, data: dict[str, Any], **_: Any) -> None:
+        if data.get("language") in (data.get("translations") or {}):
+            raise ValidationError(str(FIELD_PROBLEMS["same_language"]), "translations")
+
+
+class PostSchema(WrittenSchema):
+    """What needs and offers have in common."""
+
     support = fields.List(
         fields.Nested(SupportSchema),
         required=True,
@@ -321,8 +331,6 @@ class PostSchema(Strict):
             problems["ends"] = [str(FIELD_PROBLEMS["before_start"])]
         if any(data.get(name) for name in amounts) and not data.get("currency"):
             problems["currency"] = [str(FIELD_PROBLEMS["currency_missing"])]
-        if data.get("language") in (data.get("translations") or {}):
-            problems["translations"] = [str(FIELD_PROBLEMS["same_language"])]
         return problems
 
 

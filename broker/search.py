@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -25,6 +25,7 @@ from matching.glossary import Glossary
 from matching.search import Document, Found, Passage, SearchIndex
 from matching.text import Role, Side, Vector
 from models import LANGUAGES, PUBLICLY_READABLE, Post, PostStatus, User, utc_now
+from models.translated import Translated
 
 TITLE, SUMMARY, BODY, NAME = 3.0, 1.5, 1.0, 1.0
 """How much a word weighs that stands in a title, a summary, the text, or the provider's name."""
@@ -46,7 +47,7 @@ class PostSearch:
         self._vectorless: dict[int, None] = {}
         self._looked: datetime | None = None
         engine = exchange.engine
-        self.index = SearchIndex(_search_glossary(exchange), engine.text_model.calibrate)
+        self.index = SearchIndex(search_glossary(exchange), engine.text_model.calibrate)
 
     def find(
         self, session: Session, text: str, kind: str, organisation: int | None = None
@@ -121,7 +122,7 @@ class PostSearch:
         return found
 
 
-def _search_glossary(exchange: Exchange) -> Glossary:
+def search_glossary(exchange: Exchange) -> Glossary:
     """The field's terms by theme, and the themes' own names."""
     terms = glossary_of(exchange.reference)
     for code, term in exchange.reference.terms.get("theme", {}).items():
@@ -150,9 +151,7 @@ def _document(post: Post, vector: Vector | None) -> Document:
         Passage(post.reference, None, TITLE),
         *(Passage(name, code, NAME) for code, name in post.organisation.names.items()),
     ]
-    for code, said in (post.translations or {}).items():
-        passages.append(Passage(said.get("title") or "", code, TITLE))
-        passages.append(Passage(said.get("summary") or "", code, SUMMARY))
+    passages += passages_in_others(post)
     shelves = {_shelf(post.kind, post.organisation_id)}
     if post.status in PUBLICLY_READABLE:
         shelves.add(_shelf(post.kind, None))
@@ -163,6 +162,13 @@ def _document(post: Post, vector: Vector | None) -> Document:
         frozenset(post.codes("theme")),
         vector,
     )
+
+
+def passages_in_others(written: Translated) -> Iterator[Passage]:
+    """The titles and summaries that a post or an entry carries in other languages."""
+    for code, said in (written.translations or {}).items():
+        yield Passage(said.get("title") or "", code, TITLE)
+        yield Passage(said.get("summary") or "", code, SUMMARY)
 
 
 @dataclass(frozen=True)

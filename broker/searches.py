@@ -19,7 +19,6 @@ from sqlalchemy.orm import Session, selectinload
 from broker.audit import record
 from broker.exchange import Exchange
 from broker.jobs import routine
-from broker.news import titles
 from broker.notices import FREQUENCY_NAMES, News, frequency_field, tell
 from broker.posts import CLASSES, WHOLE, PostFilter, find_posts
 from broker.reference import Reference
@@ -389,7 +388,7 @@ def _alert_for(search: SavedSearch, post: Post) -> News:
     facts = {
         "search": search.name,
         "search_id": search.id,
-        "title": titles(post),
+        "title": post.titles(),
         "organisation": post.organisation.names,
     }
     once = f"search:{search.id}:{post.id}"

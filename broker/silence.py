@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session, selectin_polymorphic, selectinload
 from broker.audit import record
 from broker.exchange import Exchange
 from broker.jobs import routine
-from broker.news import tell_of_expiry, titles
+from broker.news import tell_of_expiry
 from broker.notices import News, moderators, tell
 from broker.posts import expire_posts
 from broker.report_rows import interest_state
@@ -416,7 +416,7 @@ def _load_posts(session: Session, ids: Sequence[int]) -> list[Matter]:
             row,
             row,
             row.submitted_at or row.updated_at,
-            titles(row),
+            row.titles(),
             row.language,
             [],
             [],
@@ -443,7 +443,7 @@ def _matter(
         row,
         entity,
         since,
-        titles(shown),
+        shown.titles(),
         shown.language,
         organisations,
         [],

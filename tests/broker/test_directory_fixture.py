@@ -54,6 +54,14 @@ def test_every_directory_is_filled_and_every_language_used(entries):
         assert sum(entry.kind == kind for entry in entries) >= 6, kind
 
 
+def test_every_entry_is_told_in_all_four_languages(entries):
+    for entry in entries:
+        assert {entry.language, *entry.translations} == {"es", "en", "pt", "fr"}, entry.reference
+        for code in entry.translations:
+            assert entry.title_in(code) != entry.title, entry.reference
+            assert entry.summary_in(code) != entry.description, entry.reference
+
+
 def test_every_entry_names_its_line(entries):
     for entry in entries:
         assert entry.source_document in DOCUMENTS, entry.reference

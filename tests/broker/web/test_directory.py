@@ -69,6 +69,36 @@ def test_everybody_finds_an_entry_and_reads_all_but_the_contact(exchange, client
     )
 
 
+def test_readers_see_an_entry_in_their_own_language(exchange, client, sign_in):
+    said = {"es": {"title": "Agua en curtiembres", "summary": "Se reúsa el agua de remojo."}}
+    number = publish(exchange, translations=said)
+    untold = publish(exchange, translations={"es": {"title": "", "summary": ""}}, title="Whey")
+    client.post("/language/es")
+    listed = client.get("/directory?q=curtiembre").text
+    assert '<span lang="es">Agua en curtiembres</span>' in listed
+    assert "Se reúsa el agua de remojo." in listed
+    page = client.get(f"/directory/entries/{number}").text
+    assert "<title>Agua en curtiembres" in page
+    assert "Closed wash water in tanneries" in page, "as it was written stands below"
+    assert '<span lang="en">Whey</span>' in client.get(f"/directory/entries/{untold}").text
+
+
+def test_titles_in_other_languages_are_written_in_the_form(exchange, sign_in):
+    author = sign_in(Role.FOCAL_POINT)
+    form = {name: FACTS[name] for name in ("title", "description", "language")} | {"then": "save"}
+    assert "translations-fr-title" in author.get("/directory/practices/new").text
+    sent = {**form, "translations-fr-title": "L’eau des tanneries"}
+    assert author.post("/directory/practices/new", data=sent).status_code == 302
+    (entry,) = kept(exchange)
+    assert entry.title_in("fr") == "L’eau des tanneries"
+    assert entry.title_in("pt") == entry.title
+    again = author.post(
+        "/directory/practices/new", data={**form, "translations-en-title": "The same language"}
+    )
+    assert again.status_code == 422
+    assert "problem" in again.text
+
+
 def test_filters_live_in_the_address_and_come_off_one_by_one(exchange, client):
     publish(exchange)
     publish(
