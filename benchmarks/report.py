@@ -30,10 +30,10 @@ from benchmarks.demonstration import (
     shown,
 )
 from broker.posts import PostFilter, find_posts
-from broker.report_files import FILES
-from broker.report_rows import count
-from broker.report_scope import ReportScope
-from broker.reports import MatchReport, match_report
+from broker.report.forms import FILES
+from broker.report.match_report import MatchReport, match_report
+from broker.report.rows import count
+from broker.report.scope import ReportScope
 from broker.speech import speaking
 from models import (
     LIVE,

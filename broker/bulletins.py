@@ -23,11 +23,12 @@ from sqlalchemy.orm import Session
 from broker.audit import record
 from broker.paths import TEMPLATES
 from broker.reference import Reference
-from broker.report_pdf import EXCHANGE, typeset
-from broker.report_rows import ReportRows, choose_run
-from broker.report_scope import ReportScope
-from broker.report_sections import Figure, period_of, words_of
-from broker.reports import MatchReport, match_report
+from broker.report.heading import period_of
+from broker.report.layout import Figure, words_of
+from broker.report.match_report import MatchReport, match_report
+from broker.report.pdf import EXCHANGE, typeset
+from broker.report.rows import ReportRows, choose_run
+from broker.report.scope import ReportScope
 from models import (
     LANGUAGES,
     PUBLICLY_REGISTERED,

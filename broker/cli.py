@@ -129,9 +129,9 @@ def demo(no_serve: bool) -> None:
     Running it again changes nothing that is there, and is quick.
     """
     from broker.plan_examples import load_plans
-    from broker.report_files import as_text
-    from broker.report_scope import ReportScope
-    from broker.reports import match_report
+    from broker.report.match_report import match_report
+    from broker.report.scope import ReportScope
+    from broker.report.text_form import as_text
     from broker.runs import run_matching
 
     exchange = _exchange()
@@ -478,9 +478,9 @@ def report(
 
     The same filters and the same run give the same file, to the byte.
     """
-    from broker.report_files import FILES
-    from broker.report_scope import PARAMETERS, read_scope
-    from broker.reports import match_report
+    from broker.report.forms import FILES
+    from broker.report.match_report import match_report
+    from broker.report.scope import PARAMETERS, read_scope
 
     language = context.find_root().params["language"]
     exchange = _up_to_date()

@@ -60,7 +60,7 @@ MODULES: tuple[str, ...] = (
     "broker.weights",
     "broker.imports",
     "broker.iati_import",
-    "broker.report_folder",
+    "broker.report.folder",
 )
 """Modules that register jobs and routines; imported before either is looked for."""
 

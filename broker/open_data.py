@@ -30,7 +30,7 @@ from broker.exchange import Exchange
 from broker.field_names import FIELD_NAMES
 from broker.posts import CLASSES, CONTACT, SCHEMAS, WHOLE, visible_content
 from broker.reference import Reference
-from broker.report_files import FORMULA_SIGNS
+from broker.report.csv_form import FORMULA_SIGNS
 from broker.schemas import Code, Day, Money
 from broker.supply_demand import FACETS, Market
 from models import (

@@ -21,9 +21,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker.reference import Reference
-from broker.report_rows import ReportRows, among
-from broker.report_scope import ReportScope
-from broker.report_sections import Column, Content, Figure, Ref, Row, Rows, Section, Table
+from broker.report.layout import Column, Content, Figure, Ref, Row, Rows, Section, Table
+from broker.report.prose import Prose
+from broker.report.rows import ReportRows, among
+from broker.report.scope import ReportScope
 from models import (
     PUBLICLY_REGISTERED,
     Agreement,
@@ -216,6 +217,7 @@ class _Answers:
         self.facts = facts
         self.reference = facts.reference
         self.language = facts.language
+        self.prose = Prose(facts.language)
 
     # --- Pieces of an answer
 
@@ -257,7 +259,7 @@ class _Answers:
         found = tuple(rows)
         told = [words] if words and found else [] if found else [nothing]
         tables = (Table(key, title, columns, found),) if found else ()
-        return Section(key, title, tuple(told), tables=tables)
+        return Section(key, title, self.prose.sentences(told), tables=tables)
 
     # --- The eight questions
 
@@ -607,7 +609,9 @@ class _Answers:
             agreements=len(agreed),
         )
         title = _("Programme: %(name)s", name=self.label("programme", code))
-        return Section(f"programme-{code}", title, (words,), tables=tuple(tables))
+        return Section(
+            f"programme-{code}", title, self.prose.sentences([words]), tables=tuple(tables)
+        )
 
     def _table(
         self, key: str, title: str, columns: tuple[Column, ...], rows: Iterable[Row]

@@ -23,8 +23,9 @@ from broker.accounts import (
 from broker.messages import FIELD_PROBLEMS
 from broker.posts import WHOLE, publish_post, return_post
 from broker.reference import Reference
-from broker.report_rows import count, overdue_interests
-from broker.report_scope import in_subregion
+from broker.report.answers import overdue_interests
+from broker.report.rows import count
+from broker.report.scope import in_subregion
 from broker.schemas import Code, Email, Strict, Text, load
 from models import (
     IN_FORCE,

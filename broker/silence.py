@@ -22,8 +22,8 @@ from broker.jobs import routine
 from broker.news import tell_of_expiry
 from broker.notices import News, moderators, tell
 from broker.posts import expire_posts
-from broker.report_rows import interest_state
-from broker.report_scope import in_subregion
+from broker.report.answers import interest_state
+from broker.report.scope import in_subregion
 from broker.settings import Settings
 from models import (
     IN_FORCE,

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
@@ -25,6 +26,14 @@ FACETS = {
     "support_kind": "support_kinds",
 }
 """Facet by which supply and demand are set against each other → its field of ``PostFilter``."""
+
+FACET_NAMES = {
+    "theme": _l("Theme"),
+    "subregion": _l("Subregion"),
+    "ilac_area": _l("ILAC priority area"),
+    "support_kind": _l("Kind of support"),
+}
+"""Facet → its name."""
 
 LONG = 12
 """A taxonomy of more terms than this is read by what is asked for most, not in its own order."""

@@ -49,3 +49,26 @@ def test_the_engine_opens_no_file_and_reads_no_clock():
 def test_no_file_is_named_for_nothing():
     names = {path.stem for path in ROOT.glob("[bm]*/**/*.py") if ".venv" not in path.parts}
     assert names.isdisjoint({"utils", "util", "helpers", "misc", "common", "manager"})
+
+
+REPORT = (
+    "layout", "prose", "scope", "answers", "rows", "equity", "outcomes", "lists", "figures", "lines",
+    "match_report", "heading", "sections", "json_form", "csv_form", "text_form", "workbook", "pdf",
+    "forms", "folder",
+)  # fmt: skip
+"""Modules of the report, each using only those before it."""
+
+
+def test_the_report_is_read_from_its_filters_to_its_forms():
+    folder = ROOT / "broker" / "report"
+    assert {path.stem for path in folder.iterdir()} - {"__init__", "__pycache__"} == set(REPORT)
+    for place, module in enumerate(REPORT):
+        path = folder / module
+        files = path.rglob("*.py") if path.is_dir() else [path.with_suffix(".py")]
+        used = {
+            name.split(".")[2]
+            for file in files
+            for name in _imports(file)
+            if name.startswith("broker.report.")
+        }
+        assert used <= set(REPORT[: place + 1]), module

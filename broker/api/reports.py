@@ -10,9 +10,9 @@ from marshmallow import INCLUDE, Schema, fields
 from broker.api.answers.common import text
 from broker.api.door import Door
 from broker.overview import survey
-from broker.report_files import as_json
-from broker.report_scope import read_scope
-from broker.reports import match_report
+from broker.report.json_form import as_json
+from broker.report.match_report import match_report
+from broker.report.scope import read_scope
 from broker.schemas import Strict
 from broker.secretariat import scope_of
 from broker.web.access import EVERYBODY, MODERATORS, person
@@ -61,7 +61,7 @@ ReportQuery = Strict.from_dict(
     {key: fields.String(metadata={"description": FILTER_HELP[key]}) for key in FILTER_HELP},
     name="ReportQuery",
 )
-"""The filters of a report; :func:`broker.report_scope.read_scope` checks them."""
+"""The filters of a report; :func:`broker.report.scope.read_scope` checks them."""
 
 
 @doors.opens("GET", "/board", roles=EVERYBODY, gives=BoardSaid)

@@ -9,8 +9,7 @@ from flask_babel import gettext as _
 
 from broker.board import PERIODS, Board, BoardFilter, find_unmet, lay_out_board
 from broker.charts import HeatCell, HeatRow, PairedRow, draw_heat_table, draw_paired_bars
-from broker.reports import FACET_NAMES
-from broker.supply_demand import CodeRow, FacetTable, codes_of
+from broker.supply_demand import FACET_NAMES, CodeRow, FacetTable, codes_of
 from broker.web.access import EVERYBODY, allow
 from broker.web.presentation import choices, number, paginate
 from broker.web.reading import database, exchange, language, today

@@ -17,7 +17,7 @@ from broker.countries import (
     get_country,
     picture_country,
 )
-from broker.reports import FACET_NAMES
+from broker.supply_demand import FACET_NAMES
 from broker.tile_map import Tile, draw_tile_map
 from broker.web.access import EVERYBODY, allow
 from broker.web.presentation import choices, label, number

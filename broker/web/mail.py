@@ -10,7 +10,7 @@ from flask_babel import ngettext
 
 from broker.letters import count_waiting, find_unsent, send_letters, try_again
 from broker.mail import Folder, part_of
-from broker.report_rows import count
+from broker.report.rows import count
 from broker.web.access import SECRETARIAT, allow, person
 from broker.web.presentation import PAGE_SIZE, paginate_numbers
 from broker.web.reading import database, exchange

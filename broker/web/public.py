@@ -14,7 +14,7 @@ from broker.overview import KindCount, agreements_of, find_secretariat, member_n
 from broker.posts import PostFilter, find_posts
 from broker.programmes import programmes_of
 from broker.ratings import average_rating
-from broker.report_rows import count
+from broker.report.rows import count
 from broker.secretariat import standing_of
 from broker.sources import DOCUMENTS
 from broker.tile_map import Tile, draw_tile_map

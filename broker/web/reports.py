@@ -11,11 +11,17 @@ from werkzeug.wrappers import Response
 from broker.explanations import BAND_NAMES
 from broker.messages import field_problems
 from broker.questionnaire import answer_questionnaire
-from broker.report_files import FILES, sections_as_csv, sections_as_xlsx
-from broker.report_folder import LARGE, fetch_report, prepare_report
-from broker.report_pdf import sections_as_pdf
-from broker.report_rows import ANSWER_TIME, ReportRows, choose_run, find_rows
-from broker.report_scope import (
+from broker.report.answers import ANSWER_TIME, INTEREST_NAMES
+from broker.report.csv_form import sections_as_csv
+from broker.report.folder import LARGE, fetch_report, prepare_report
+from broker.report.forms import FILES
+from broker.report.heading import filters_of, period_of
+from broker.report.layout import Figure, Ref, Rows, Section, words_of
+from broker.report.lists import find_rows
+from broker.report.match_report import BEST, MatchReport, match_report
+from broker.report.pdf import sections_as_pdf
+from broker.report.rows import ReportRows, choose_run
+from broker.report.scope import (
     FILTER_NAMES,
     FILTERS,
     PARAMETERS,
@@ -23,21 +29,12 @@ from broker.report_scope import (
     read_scope,
     task_force_choices,
 )
-from broker.report_sections import (
-    GROUP_NAMES,
-    SECTIONS,
-    Figure,
-    Ref,
-    Rows,
-    Section,
-    filters_of,
-    lay_out,
-    period_of,
-    words_of,
-)
-from broker.reports import BEST, FACET_NAMES, INTEREST_NAMES, MatchReport, match_report
+from broker.report.sections import lay_out
+from broker.report.sections.served import GROUP_NAMES
+from broker.report.sections.writer import SECTIONS
+from broker.report.workbook import sections_as_xlsx
 from broker.secretariat import find_runs, scope_of
-from broker.supply_demand import FACETS, codes_of
+from broker.supply_demand import FACET_NAMES, FACETS, codes_of
 from broker.web.access import EVERYBODY, MODERATORS, allow, person
 from broker.web.presentation import choices, label, paginate
 from broker.web.reading import database, exchange, language, today

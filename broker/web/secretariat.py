@@ -20,9 +20,10 @@ from broker.jobs import start_job
 from broker.messages import field_problems
 from broker.posts import get_post, seals_money, visible_content
 from broker.replay import replay_run, replay_sentences
-from broker.report_rows import ANSWER_TIME, ReportRows, choose_run, run_pairs
-from broker.report_scope import ReportScope
-from broker.reports import FACET_NAMES, INTEREST_NAMES, key_figures
+from broker.report.answers import ANSWER_TIME, INTEREST_NAMES
+from broker.report.figures import key_figures
+from broker.report.rows import ReportRows, choose_run, run_pairs
+from broker.report.scope import ReportScope
 from broker.runs import count_by_band, get_run
 from broker.schemas import Strict
 from broker.secretariat import (
@@ -45,7 +46,7 @@ from broker.secretariat import (
     scope_of,
     standing_of,
 )
-from broker.supply_demand import codes_of
+from broker.supply_demand import FACET_NAMES, codes_of
 from broker.web.access import MODERATORS, SECRETARIAT, allow, person
 from broker.web.forms import read_form
 from broker.web.presentation import choices, paginate, role_name

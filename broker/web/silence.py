@@ -10,7 +10,7 @@ from flask_babel import ngettext
 from werkzeug.wrappers import Response
 
 from broker.notices import path_to
-from broker.report_rows import count
+from broker.report.rows import count
 from broker.silence import (
     MATTERS,
     VIEWS,

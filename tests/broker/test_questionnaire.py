@@ -8,7 +8,7 @@ from html import unescape
 import pytest
 
 from broker.questionnaire import QUESTIONS, answer_questionnaire
-from broker.report_sections import Figure, Ref
+from broker.report.layout import Figure, Ref
 from models import AgreementStatus, Indicator
 from tests.broker.factories import post_need, post_offer
 from tests.factories import make_agreement

@@ -6,7 +6,7 @@ import os
 import time
 
 from broker.jobs import do_waiting_jobs
-from broker.report_folder import KEPT, clear_reports
+from broker.report.folder import KEPT, clear_reports
 from models import Job, Role
 from tests.broker.factories import make_person, post_need, post_offer
 from tests.broker.report_factories import make_run

@@ -8,10 +8,10 @@ import subprocess
 
 import pytest
 
-from broker.report_files import FILES
-from broker.report_pdf import LISTED, as_pdf
-from broker.report_scope import ReportScope
-from broker.reports import match_report
+from broker.report.forms import FILES
+from broker.report.match_report import match_report
+from broker.report.pdf import LISTED, as_pdf
+from broker.report.scope import ReportScope
 from models import LANGUAGES, AgreementStatus
 from tests.broker.factories import post_need, post_offer
 from tests.broker.report_factories import make_run

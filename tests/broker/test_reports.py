@@ -15,16 +15,23 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from broker.audit_trail import ACTION_NAMES, EventFilter, find_events
-from broker.equity import gini
 from broker.paths import FIXTURES
 from broker.posts import PostFilter, find_posts
 from broker.reference import Reference
 from broker.reference_data import load_reference_data
-from broker.report_files import as_csv, as_json, as_text, as_xlsx
-from broker.report_rows import LISTS, ReportRows, choose_run, count, find_rows, overdue_interests
-from broker.report_scope import ReportScope, read_scope
-from broker.report_sections import Figure, lay_out
-from broker.reports import MOST_MATCHES, Quantity, match_report
+from broker.report.answers import overdue_interests
+from broker.report.csv_form import as_csv
+from broker.report.equity import gini
+from broker.report.figures import Quantity
+from broker.report.json_form import as_json
+from broker.report.layout import Figure
+from broker.report.lists import LISTS, find_rows
+from broker.report.match_report import MOST_MATCHES, match_report
+from broker.report.rows import ReportRows, choose_run, count
+from broker.report.scope import ReportScope, read_scope
+from broker.report.sections import lay_out
+from broker.report.text_form import as_text
+from broker.report.workbook import as_xlsx
 from broker.runs import run_matching
 from broker.secretariat import find_organisations, find_users, lay_out_work
 from broker.supply_demand import FACETS, Cell, View

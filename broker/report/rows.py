@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, literal, or_, select
-from sqlalchemy.orm import Session, aliased, selectinload
+from sqlalchemy.orm import Session, selectinload
 
 from broker.posts import CLASSES
 from broker.reference import Reference
-from broker.report_scope import ReportScope, in_subregion
+from broker.report.answers import ANSWER_TIME, ANSWERED, interest_state, interests
+from broker.report.scope import ReportScope, in_subregion
 from broker.runs import newest_run
 from broker.supply_demand import FACETS, Market, Side, codes_of
 from models import (
@@ -28,7 +28,6 @@ from models import (
     Interest,
     Match,
     MatchRun,
-    MatchStatus,
     Milestone,
     NearestOffer,
     Need,
@@ -42,17 +41,12 @@ from models import (
     utc_now,
 )
 
-ANSWER_TIME = timedelta(days=14)
-"""After this an interest without an answer is overdue."""
-
 REGIONAL = "regional"
 """The subregion that stands for all of them."""
 
 USED_UP = frozenset({PostStatus.FULFILLED, PostStatus.EXHAUSTED})
 """Statuses of posts that have left the book because agreements covered them."""
 
-ANSWERED = ("accepted", "declined")
-INTEREST_STATES = ("waiting", *ANSWERED, "lapsed")
 
 AGREEMENT_EVENTS = ("signed", "in_force", "late", "completed", "ended", "voluntary", "negotiated")
 """What a report tells of agreements: what happened in the period, and how they stood at its end."""
@@ -84,58 +78,6 @@ PARTIES = (
     selectinload(Agreement.need).selectinload(Post.organisation),
     selectinload(Agreement.offer).selectinload(Post.organisation),
 )
-
-_later = aliased(Interest)
-
-_is_newest = Interest.id == (
-    select(func.max(_later.id))
-    .where(_later.match_id == Interest.match_id)
-    .correlate(Interest)
-    .scalar_subquery()
-)
-
-
-def interest_state(ends: datetime | None = None) -> ColumnElement[Any]:
-    """What had become of an interest by a moment: in a match only the newest one waits."""
-    later = [] if ends is None else [(Interest.answered_at >= ends, literal("waiting"))]
-    return case(
-        *later,
-        (Interest.answer.is_not(None), Interest.answer),
-        (and_(Match.status == MatchStatus.INTEREST, _is_newest), "waiting"),
-        else_="lapsed",
-    )
-
-
-def interests(
-    state: str = "", *, reason: str = "", subregion: str | None = None
-) -> Select[Interest]:
-    """A query for interests as they stand now, newest first: all, or of one state, for one reason
-    of refusal, or in the needs of one subregion."""
-    query = (
-        select(Interest)
-        .join(Match, Interest.match_id == Match.id)
-        .where(*in_subregion(Match.need_id, subregion))
-    )
-    if state:
-        query = query.where(interest_state() == state)
-    if reason:
-        query = query.where(Interest.answer == "declined", Interest.answer_reason == reason)
-    return query.order_by(Interest.created_at.desc(), Interest.id.desc()).options(
-        selectinload(Interest.match).options(
-            selectinload(Match.need).selectinload(Post.organisation),
-            selectinload(Match.offer).selectinload(Post.organisation),
-        )
-    )
-
-
-def overdue_interests(now: datetime, *, subregion: str | None = None) -> Select[Interest]:
-    """A query for interests that have waited for an answer too long; the longest first."""
-    return (
-        interests("waiting", subregion=subregion)
-        .where(Interest.created_at < now - ANSWER_TIME)
-        .order_by(None)
-        .order_by(Interest.created_at, Interest.id)
-    )
 
 
 def run_pairs(run: MatchRun, band: str = "") -> Select[RunPair]:
@@ -645,74 +587,3 @@ def choose_run(session: Session, scope: ReportScope) -> MatchRun | None:
         .order_by(MatchRun.id.desc())
         .limit(1)
     )
-
-
-class _Values:
-    """The parameters of a list; a value that cannot be leads nowhere."""
-
-    def __init__(self, given: Mapping[str, str], reference: Reference) -> None:
-        self.given = given
-        self.reference = reference
-
-    def one_of(self, name: str, codes: Iterable[str], default: str = "") -> str:
-        value = self.given.get(name) or default
-        if value and value not in set(codes):
-            raise NotFound("no_such_page")
-        return value
-
-    def code(self, name: str, scheme: str) -> str:
-        return self.one_of(name, self.reference.codes(scheme))
-
-    def facets(self) -> dict[str, str]:
-        found = {f: self.one_of(f, codes_of(f, self.reference)) for f in FACETS}
-        return {facet: code for facet, code in found.items() if code}
-
-    def kind(self) -> str:
-        return self.one_of("kind", CLASSES, "need")
-
-
-YES_NO = ("yes", "no")
-BANDS = ("strong", "good", "possible")
-
-LISTS: dict[str, Callable[[ReportRows, _Values], Select[Any]]] = {
-    "needs": lambda rows, v: rows.needs(v.facets(), v.one_of("met", YES_NO)),
-    "offers": lambda rows, v: rows.offers(v.facets()),
-    "matches": lambda rows, v: rows.matches(v.one_of("band", BANDS)),
-    "unmet": lambda rows, _v: rows.unmet(),
-    "unused": lambda rows, _v: rows.unused(),
-    "without": lambda rows, v: rows.without(v.kind(), v.one_of("facet", FACETS, "theme")),
-    "posted": lambda rows, v: rows.posted(v.kind()),
-    "interests": lambda rows, v: rows.interests(
-        v.one_of("state", (*INTEREST_STATES, "answered", "unanswered", "overdue")),
-        v.code("reason", "dismissal_reason"),
-    ),
-    "dismissals": lambda rows, v: rows.dismissals(v.code("reason", "dismissal_reason")),
-    "agreements": lambda rows, v: rows.agreements(
-        v.one_of("status", [str(status) for status in AgreementStatus]),
-        v.one_of("event", AGREEMENT_EVENTS),
-    ),
-    "stating": lambda rows, v: rows.stating(v.kind(), v.code("currency", "currency")),
-    "sealed": lambda rows, _v: rows.sealed(),
-    "commitments": lambda rows, v: rows.commitments(v.code("currency", "currency")),
-    "asking": lambda rows, v: rows.asking(
-        v.one_of("place", ("none", *GROUPS, *v.reference.codes("region_country"))),
-        v.one_of("served", YES_NO),
-    ),
-    "suggested": lambda rows, v: rows.suggested(
-        v.one_of("band", BANDS), v.one_of("outcome", OUTCOMES)
-    ),
-}
-"""Name of a list within the report → its query, from its parameters."""
-
-
-def find_rows(rows: ReportRows, name: str, values: Mapping[str, str]) -> Select[Any]:
-    """The query of a list by its name and parameters.
-
-    Raises
-    ------
-    NotFound
-        For a list, or a value of a parameter, that does not exist.
-    """
-    if name not in LISTS:
-        raise NotFound("no_such_page")
-    return LISTS[name](rows, _Values(values, rows.reference))

@@ -14,18 +14,10 @@ from flask_babel import lazy_gettext as _l
 
 from broker.paths import TEMPLATES
 from broker.reference import Reference
-from broker.report_sections import (
-    Figure,
-    Row,
-    Section,
-    Table,
-    filters_of,
-    lay_out,
-    period_of,
-    title_of,
-    words_of,
-)
-from broker.reports import MatchReport
+from broker.report.heading import filters_of, period_of, title_of
+from broker.report.layout import Figure, Row, Section, Table, words_of
+from broker.report.match_report import MatchReport
+from broker.report.sections import lay_out
 
 TEMPLATE = TEMPLATES / "reports" / "report.typ"
 
@@ -132,7 +124,7 @@ def sheet_of(section: Section, language: str) -> dict[str, Any]:
     """A section as the typesetter is given it."""
     return {
         "title": section.title,
-        "words": list(section.words),
+        "words": [str(sentence) for sentence in section.words],
         "warnings": list(section.warnings),
         "charts": [
             {"svg": str(chart.svg), "label": chart.label, "width": WIDTHS.get(chart.key, 70)}

@@ -1,18 +1,14 @@
-"""The match report as files: CSV for other programs, XLSX for people, JSON for both, and text."""
+"""The match report as a workbook, its numbers formulas over the rows behind them."""
 
 from __future__ import annotations
 
-import csv
 import io
-import json
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from datetime import date, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
-from functools import cache
-from textwrap import wrap
 from typing import Any
 
 from flask_babel import force_locale
@@ -25,9 +21,10 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from broker.messages import STATES
 from broker.reference import Reference
-from broker.report_pdf import LISTED, as_pdf
-from broker.report_sections import (
-    KIND_NAMES,
+from broker.report.answers import INTEREST_NAMES
+from broker.report.csv_form import FORMULA_SIGNS
+from broker.report.heading import filters_of, period_of, title_of
+from broker.report.layout import (
     NOT_STATED,
     Column,
     Content,
@@ -36,151 +33,17 @@ from broker.report_sections import (
     Ref,
     Section,
     Table,
-    filters_of,
-    lay_out,
-    period_of,
-    title_of,
     words_of,
 )
-from broker.reports import FACET_NAMES, INTEREST_NAMES, MatchReport, PostLine
-
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
-"""With one of these a text would be read as a formula by a spreadsheet program (OWASP, CSV
-injection)."""
-
-HEADINGS = ("section", "table", "row", "row_label", "column", "column_label", "value")
-"""Columns of the CSV file: every number of the report on a line of its own."""
+from broker.report.lines import PostLine
+from broker.report.match_report import MatchReport
+from broker.report.sections import lay_out
+from broker.report.sections.dealings import KIND_NAMES
+from broker.supply_demand import FACET_NAMES
 
 OLD = (1980, 1, 1, 0, 0, 0)
 """The moment that all parts of a workbook bear: the same report is the same file, to the byte."""
 
-
-def as_json(report: MatchReport, _reference: Reference) -> str:
-    """The whole report as one JSON object; amounts are texts, so that no cent is lost.
-
-    Its labels are in the language in which the report was made.
-    """
-    return json.dumps(_plain(report), ensure_ascii=False)
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return {name: _plain(getattr(value, name)) for name in _told(type(value))}
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Decimal):
-        return str(value)
-    return value.isoformat() if isinstance(value, date | datetime) else value
-
-
-@cache
-def _told(kind: type) -> tuple[str, ...]:
-    """What is told of an object: its fields, and what is worked out from them."""
-    worked_out = (name for name, found in vars(kind).items() if isinstance(found, property))
-    return (*(field.name for field in fields(kind)), *worked_out)
-
-
-def as_csv(report: MatchReport, reference: Reference) -> str:
-    """Every cell of the report in long form: section, table, row, column, value.
-
-    Sections, tables, rows and columns have the same codes in every language; only labels change.
-    """
-    return sections_as_csv(lay_out(report, reference))
-
-
-def sections_as_csv(sections: Iterable[Section]) -> str:
-    """Every cell of some sections in that long form."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\r\n")
-    writer.writerow(HEADINGS)
-    for section in sections:
-        for table in section.tables:
-            for line in _long_form(section, table):
-                writer.writerow([_harmless(value) for value in line])
-    return file.getvalue()
-
-
-def _long_form(section: Section, table: Table) -> Iterator[tuple[Any, ...]]:
-    for row in (*table.rows, *((table.last,) if table.last else ())):
-        label = next((c for c in row.cells if isinstance(c, str)), "")
-        for column, content in zip(table.columns, row.cells, strict=True):
-            value = _bare(content)
-            if value is None or (column is table.columns[0] and isinstance(content, str)):
-                continue
-            yield section.key, table.key, row.code, label, column.key, column.title, value
-
-
-def _bare(content: Content) -> Any:
-    if isinstance(content, Figure):
-        return content.value
-    if isinstance(content, Ref):
-        return content.words
-    return content.isoformat() if isinstance(content, date) else content
-
-
-def _harmless(value: Any) -> Any:
-    """Texts that a spreadsheet program would take for a formula, with a sign that stops it."""
-    if isinstance(value, str) and value.startswith(FORMULA_SIGNS):
-        return f"'{value}"
-    return value
-
-
-# --- Text ------------------------------------------------------------------------------------
-
-WIDTH = 96
-"""Letters of a line of the text."""
-
-SHOWN = 10
-"""Rows of a table that the text shows."""
-
-
-def as_text(report: MatchReport, reference: Reference) -> str:
-    """The report for a terminal or a plain file, its tables cut to the first ten rows."""
-    with force_locale(report.language):
-        return "\n".join(_text(report, reference))
-
-
-def _text(report: MatchReport, reference: Reference) -> Iterator[str]:
-    yield title_of(report)
-    yield period_of(report.scope, report.language)
-    for name, value in filters_of(report.scope, reference, report.language):
-        yield f"{name}: {value}"
-    for section in lay_out(report, reference):
-        yield from ("", section.title, "=" * len(section.title))
-        for words in (*section.warnings, *section.words):
-            yield from wrap(words, WIDTH)
-        for table in section.tables:
-            if table.key != "cube":
-                yield from _text_table(table, report.language)
-
-
-def _text_table(table: Table, language: str) -> Iterator[str]:
-    yield ""
-    yield table.title
-    shown = [*table.rows[:SHOWN], *((table.last,) if table.last else ())]
-    cells = [[words_of(content, language) for content in row.cells] for row in shown]
-    if all(column.numeric for column in table.columns[1:]) and len(table.columns) <= 7:
-        lines = [[column.title for column in table.columns], *cells]
-        widths = [max(len(line[n]) for line in lines) for n in range(len(table.columns))]
-        for line in lines:
-            first, *others = line
-            numbers = (text.rjust(width) for text, width in zip(others, widths[1:], strict=True))
-            yield "  ".join((first.ljust(widths[0]), *numbers)).rstrip()
-    else:
-        for line in cells:
-            yield from wrap(
-                "  ".join(text for text in line if text), WIDTH, subsequent_indent="    "
-            )
-    all_rows = table.more.value if table.more and table.more.value else len(table.rows)
-    if all_rows > SHOWN:
-        yield _("… and %(count)s more", count=words_of(Figure(all_rows - SHOWN), language))
-    if table.note:
-        yield table.note
-
-
-# --- Workbook --------------------------------------------------------------------------------
 
 HEAD = PatternFill("solid", fgColor="E3F0EC")
 TITLE = Font(bold=True, size=13)
@@ -266,7 +129,7 @@ class RowSheet:
         return f"'{title}'!${letter}$2:${letter}${max(self.rows, 1) + 1}"
 
 
-YES_NO = {True: "yes", False: "no", None: ""}
+HOLDS = {True: "yes", False: "no", None: ""}
 """How a workbook writes what holds, in every language: formulas look for it."""
 
 CODED = tuple(FACET_NAMES)
@@ -460,8 +323,8 @@ class _ReportBook(_Book):
         rows = (
             (
                 post.reference, post.title, post.organisation, post.place, post.country or NOT_STATED,
-                post.language, str(STATES[post.status]), YES_NO[post.in_book], YES_NO[post.met],
-                YES_NO[post.served], post.places, post.money, post.currency,
+                post.language, str(STATES[post.status]), HOLDS[post.in_book], HOLDS[post.met],
+                HOLDS[post.served], post.places, post.money, post.currency,
                 *("; ".join(post.codes[facet].values()) for facet in CODED),
                 *(_coded(post.codes[facet]) for facet in CODED),
             )
@@ -520,7 +383,7 @@ class _ReportBook(_Book):
                 line.reference, line.title, str(STATES[line.status]),
                 str(KIND_NAMES.get(line.kind, line.kind)), line.need, line.need_side, line.offer,
                 line.offer_side, line.places, line.money, line.currency, line.proposed_on,
-                line.signed_on, line.status, *(YES_NO[event in line.events] for event in events),
+                line.signed_on, line.status, *(HOLDS[event in line.events] for event in events),
             )
             for line in self.report.agreements
         )  # fmt: skip
@@ -575,28 +438,3 @@ def _widen(widths: list[int], column: int, words: str) -> None:
 def _set_widths(sheet: Worksheet, widths: Sequence[int]) -> None:
     for place, width in enumerate(widths, start=1):
         sheet.column_dimensions[get_column_letter(place)].width = min(max(width, 8) + 2, WIDEST)
-
-
-@dataclass(frozen=True)
-class FileForm:
-    """A form in which a report is handed out.
-
-    Attributes
-    ----------
-    listed : int or None
-        Rows of each list that it holds; all if None.
-    """
-
-    media: str
-    write: Callable[[MatchReport, Reference], str | bytes]
-    listed: int | None = None
-
-
-FILES = {
-    "csv": FileForm("text/csv; charset=utf-8", as_csv),
-    "xlsx": FileForm("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", as_xlsx),
-    "json": FileForm("application/json", as_json),
-    "txt": FileForm("text/plain; charset=utf-8", as_text, SHOWN),
-    "pdf": FileForm("application/pdf", as_pdf, LISTED),
-}
-"""Ending of the report's file → its form."""

@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from broker.exchange import Exchange
 from broker.jobs import Work, job, routine, start_job
-from broker.report_files import FILES
-from broker.report_scope import read_scope
-from broker.reports import match_report
+from broker.report.forms import FILES
+from broker.report.match_report import match_report
+from broker.report.scope import read_scope
 from broker.secretariat import scope_of
 from broker.speech import speaking
 from models import Job, NotAllowed, NotFound, User
@@ -35,9 +35,9 @@ def prepare_report(
     Parameters
     ----------
     ending : str
-        One of :data:`broker.report_files.FILES`.
+        One of :data:`broker.report.forms.FILES`.
     filters : dict
-        As in an address (:func:`broker.report_scope.read_scope`).
+        As in an address (:func:`broker.report.scope.read_scope`).
 
     Raises
     ------

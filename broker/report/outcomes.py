@@ -7,7 +7,7 @@ from math import sqrt
 
 from sqlalchemy import case, func
 
-from broker.report_rows import OUTCOMES, ReportRows
+from broker.report.rows import OUTCOMES, ReportRows
 from models import RunPair
 
 BANDS = ("strong", "good", "possible")

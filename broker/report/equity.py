@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import func
 
-from broker.report_rows import GROUPS, ReportRows, group_members
+from broker.report.rows import GROUPS, ReportRows, group_members
 from models import Commitment, Need
 
 ALIKE, SOMEWHAT = 0.2, 0.4
