@@ -8,6 +8,7 @@ activity's identifier, the line, the element, and what to do. Personal contact d
 from __future__ import annotations
 
 import html
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -64,6 +65,9 @@ AID_TYPES: dict[str, tuple[str, str | None]] = {
 }
 """Code of AidType, or its first letter → kind of support and modality (OECD-DAC, 2.03)."""
 
+TARGET_VOCABULARIES = {"sector": "8", "tag": "3"}
+"""Code of the SDG targets in SectorVocabulary and in TagVocabulary."""
+
 TECHNICAL = {"technical_support", "capacity_building"}
 
 NOTES = {
@@ -79,6 +83,9 @@ NOTES = {
     "too_many_themes": _l("The sectors lead to more than eight themes. The eight with the largest share were taken."),
     "support_guessed": _l("Neither aid type nor finance type says what is given. It was taken for “%(kind)s”: choose otherwise in the draft if it is not."),
     "bad_date": _l("“%(text)s” is not a date of the form 2027-03-31 between 1990 and 2100. It was left out."),
+    "not_yet": _l("%(day)s is given as an actual day, but it has not come yet. The planned day was taken."),
+    "part_of": _l("It is a part of the activity %(whole)s. If the file holds both, keep one of the two drafts, so that no money is offered twice."),
+    "no_positive_amount": _l("The amounts add up to %(text)s, which nobody can offer. They were left out."),
     "ends_before_start": _l("The end lies before the start. It was left out."),
     "has_ended": _l("The activity should have ended on %(day)s. Set another end in the draft if it goes on."),
     "bad_amount": _l("“%(text)s” is not an amount. It was left out."),
@@ -148,31 +155,42 @@ def check_file(file: BinaryIO) -> None:
     InvalidInput
         It is not XML, no IATI activities, of an old version, or declares entities.
     """
-    parser = etree.XMLPullParser(events=("start",), **SAFE)
-    root = None
-    try:
-        while root is None and (chunk := file.read(CHUNK)):
-            parser.feed(chunk)
-            root = next((element for _event, element in parser.read_events()), None)
-    except etree.XMLSyntaxError as error:
-        root = next((element for _event, element in parser.read_events()), None)
-        if root is None:
-            raise _refused("iati_not_xml", problem=_plain_problem(error)) from error
+    elements, problem = _first_elements(file)
     file.seek(0)
-    if root is None:
-        raise _refused("iati_not_xml", problem="–")
+    if not elements:
+        raise _refused("iati_not_xml", problem=problem)
+    root = elements[0]
     if root.getroottree().docinfo.doctype:
         raise _refused("iati_doctype")
-    name = etree.QName(root).localname
+    # With its namespace, if it has one: the standard has none.
+    name = str(root.tag)
     if name == "iati-organisations":
         raise _refused("iati_organisations")
-    if root.tag != "iati-activities":
-        raise _refused("iati_other_root", name=name[:60])
-    version = (root.get("version") or "").strip()
+    if name != "iati-activities":
+        raise _refused("iati_other_root", name=name[:120])
+    # What the standard's own datastore gives out says it on each activity instead.
+    versions = [str(one.get("version") or "").strip() for one in elements]
+    version = next(filter(None, versions), "")
     if not version:
         raise _refused("iati_no_version")
     if not re.fullmatch(r"2\.\d+", version):
         raise _refused("iati_old_version", version=version[:20])
+
+
+def _first_elements(file: BinaryIO) -> tuple[list[Any], str]:
+    """The first two elements of a file, or as many as can be read, and why there are no more."""
+    parser = etree.XMLPullParser(events=("start",), **SAFE)
+    found: list[Any] = []
+    problem = "–"
+    while len(found) < 2 and (chunk := file.read(CHUNK)):
+        try:
+            parser.feed(chunk)
+        except etree.XMLSyntaxError as error:
+            problem = _plain_problem(error)
+        found += itertools.islice((one for _event, one in parser.read_events()), 2 - len(found))
+        if problem != "–":
+            break
+    return found, problem
 
 
 SAFE: dict[str, Any] = {
@@ -253,6 +271,11 @@ class ActivityReader:
         for code, theme in reference.terms.get("theme", {}).items():
             for place, purpose in enumerate(theme.extra.get("crs", [])):
                 (self.other if place else self.main)[purpose].append(code)
+        self.targets: dict[str, list[str]] = defaultdict(list)
+        for code, theme in reference.terms.get("theme", {}).items():
+            for target in theme.extra.get("sdg", []):
+                if "." in str(target):
+                    self.targets[str(target)].append(code)
 
     def read(self, activity: Any) -> Read:
         """What an offer can take over of an activity, and what is to be told."""
@@ -277,6 +300,9 @@ class ActivityReader:
         if not own.refused:
             data |= self._themes(own) | self._dates(own) | self._money(own)
             data["support"] = self._support(own, bool(data["money"]))
+            for whole in own.element.findall("related-activity[@type='1']"):
+                ref = (whole.get("ref") or "–")[:LONGEST_IDENTIFIER]
+                own.note(whole, "related-activity", "part_of", whole=ref)
             own.result.data = data
         return own.result
 
@@ -344,10 +370,13 @@ class ActivityReader:
         for element in ours:
             if element.get("code") in self.reference.terms["theme"]:
                 weights[element.get("code")] += _share(element)
-        for element in [] if weights else sectors:
-            themes = self._themes_of(element.get("vocabulary") or "1", element.get("code") or "")
-            for code in themes:
-                weights[code] += _share(element) / len(themes)
+        # Targets of the SDGs are broader than purposes: they count where nothing else leads on.
+        named = [(one, self._themes_of(one)) for one in sectors]
+        aimed = [(one, self._themes_aimed_at(one)) for one in [*sectors, *own.all("tag")]]
+        for found in (named, aimed):
+            for element, themes in [] if weights else found:
+                for code in themes:
+                    weights[code] += _share(element) / len(themes)
         if not weights:
             at = sectors[0] if sectors else own.element
             own.note(at, "sector", "no_theme")
@@ -363,13 +392,19 @@ class ActivityReader:
         ]
         return {"themes": themes, "ilac_areas": list(dict.fromkeys(areas))[:40]}
 
-    def _themes_of(self, vocabulary: str, code: str) -> list[str]:
+    def _themes_aimed_at(self, element: Any) -> list[str]:
+        """Themes of an SDG target, given as a sector or as a tag."""
+        if element.get("vocabulary") != TARGET_VOCABULARIES[element.tag]:
+            return []
+        return self.targets.get((element.get("code") or "").strip().lower(), [])
+
+    def _themes_of(self, element: Any) -> list[str]:
         """Themes of an OECD-DAC purpose code (vocabulary 1) or category (2).
 
         The themes that name the code first go before those for which it is one of several:
         "environmental policy" alone is not about each of the ten themes that touch it.
         """
-        code = code.strip()
+        vocabulary, code = element.get("vocabulary") or "1", (element.get("code") or "").strip()
         if vocabulary == "1" and len(code) == 5:
             return self.main.get(code) or self.other.get(code, [])
         if (vocabulary == "2" and len(code) == 3) or (vocabulary == "1" and len(code) == 3):
@@ -387,6 +422,11 @@ class ActivityReader:
             day = own.day(element)
             if day is not None:
                 days[element.get("type") or ""] = day
+        for actual, planned in (("2", "1"), ("4", "3")):
+            # Some publishers put a day far ahead where something has not happened yet.
+            if days.get(actual, self.today) > self.today and planned in days:
+                ahead = days.pop(actual).isoformat()
+                own.note(own.element.find("activity-date"), "activity-date", "not_yet", day=ahead)
         starts, ends = days.get("2", days.get("1")), days.get("4", days.get("3"))
         if starts and ends and ends < starts:
             own.note(own.element.find("activity-date"), "activity-date", "ends_before_start")
@@ -408,13 +448,16 @@ class ActivityReader:
             # A revised budget stands in the place of the original one of its period.
             if budget.get("type") == "2" or _period(budget) not in revised:
                 self._add(own, sums, budget)
-        if not sums:
+        if not any(total > 0 for total in sums.values()):
             for transaction in own.element.findall("transaction"):
                 kind = transaction.find("transaction-type")
                 if kind is not None and kind.get("code") in ("2", "C"):
                     self._add(own, sums, transaction)
         known = {code: total for code, total in sums.items() if total > 0}
         at = budgets[0] if budgets else own.element
+        if not known and any(sums.values()):
+            said = ", ".join(f"{plain_amount(total)} {code}" for code, total in sums.items())
+            own.note(at, "value", "no_positive_amount", text=said)
         if len(known) > 1:
             code = max(known, key=self._in_dollars(known))
             own.note(at, "value", "several_currencies", codes=", ".join(sorted(known)), code=code)

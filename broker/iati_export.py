@@ -2,7 +2,8 @@
 
 What the public may read, and no more, in the elements' order that the standard's schema asks for.
 Texts stand in every language in which somebody wrote them; themes and ILAC areas in our own
-vocabulary beside the OECD-DAC purpose codes that they lead to.
+vocabulary beside the standard's codes that they lead to: OECD-DAC purposes, Sustainable
+Development Goals and their targets.
 """
 
 from __future__ import annotations
@@ -34,7 +35,21 @@ from models import (
 VERSION = "2.03"
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 VOCABULARY = "https://10yfp-broker.example/vocabulary/"
-"""Stands before the name of a taxonomy of ours (``theme``, ``ilac_area``, ``sdg``, ``subregion``)."""
+"""Stands before the name of a taxonomy of ours (``theme``, ``ilac_area``)."""
+
+CRS, GOAL, TARGET, OWN = "1", "7", "8", "99"
+"""Codes of SectorVocabulary: OECD-DAC purposes, SDG goals, SDG targets, the publisher's own."""
+
+SDG_LISTS = {
+    GOAL: "http://reference.iatistandard.org/codelists/UNSDG-Goals/",
+    TARGET: "http://reference.iatistandard.org/codelists/UNSDG-Targets/",
+}
+"""The standard's lists of goals and targets.
+
+TagVocabulary got codes of its own for them (2 and 3) after 2.03 had come out, and copies of the
+list that programs carry may lack these. As sectors they are known to every copy; as tags they name
+their list by its address, which the standard lets with any vocabulary.
+"""
 
 BATCH = 200
 HUNDRED = Decimal(100)
@@ -276,35 +291,42 @@ class _Writer:
                 for code in known[theme].extra.get("crs", [])
             )
         ) or [NO_SECTOR]
-        for code, share in zip(purposes, shares(len(purposes)), strict=True):
-            _sub(activity, "sector", vocabulary="1", code=code, percentage=str(share))
-        for theme, share in zip(themes, shares(len(themes)), strict=True):
-            element = _sub(
-                activity,
-                "sector",
-                **{
-                    "vocabulary": "99",
-                    "vocabulary-uri": f"{VOCABULARY}theme",
-                    "code": theme,
-                    "percentage": str(share),
-                },
-            )
-            _narratives(element, self._labels("theme", theme))
+        self._shared(activity, CRS, purposes)
+        goals, targets = self._goals(themes)
+        self._shared(activity, GOAL, goals)
+        self._shared(activity, TARGET, targets)
+        for element in self._shared(activity, OWN, themes):
+            element.set("vocabulary-uri", f"{VOCABULARY}theme")
+            _narratives(element, self._labels("theme", element.get("code")))
 
-    def _tags(self, activity: Any, themes: Sequence[str], areas: Sequence[str]) -> None:
+    @staticmethod
+    def _shared(activity: Any, vocabulary: str, codes: Sequence[str]) -> list[Any]:
+        """Sectors of one vocabulary, in equal parts that make up a hundred."""
+        return [
+            _sub(activity, "sector", vocabulary=vocabulary, code=code, percentage=str(share))
+            for code, share in zip(codes, shares(len(codes)), strict=True)
+        ]
+
+    def _goals(self, themes: Sequence[str]) -> tuple[list[str], list[str]]:
+        """The SDG goals of themes, those of their targets among them, and the targets."""
         known = self.reference.terms["theme"]
-        goals = dict.fromkeys(
-            target
+        named = dict.fromkeys(
+            str(code)
             for theme in themes
             if theme in known
-            for target in known[theme].extra.get("sdg", [])
+            for code in known[theme].extra.get("sdg", [])
         )
-        named = [("sdg", code) for code in goals] + [("ilac_area", code) for code in areas]
-        for scheme, code in named:
+        goals = sorted({code.split(".")[0] for code in named}, key=int)
+        return goals, [code for code in named if "." in code]
+
+    def _tags(self, activity: Any, themes: Sequence[str], areas: Sequence[str]) -> None:
+        goals, targets = self._goals(themes)
+        named = [(SDG_LISTS[GOAL], "sdg", code) for code in goals]
+        named += [(SDG_LISTS[TARGET], "sdg", code) for code in targets]
+        named += [(f"{VOCABULARY}ilac_area", "ilac_area", code) for code in areas]
+        for address, scheme, code in named:
             element = _sub(
-                activity,
-                "tag",
-                **{"vocabulary": "99", "vocabulary-uri": f"{VOCABULARY}{scheme}", "code": code},
+                activity, "tag", **{"vocabulary": OWN, "vocabulary-uri": address, "code": code}
             )
             _narratives(element, self._labels(scheme, code))
 

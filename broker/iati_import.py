@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,11 +22,21 @@ from sqlalchemy.orm import Session
 from broker.audit import record
 from broker.exchange import Exchange
 from broker.iati_activities import ActivityReader, Read, check_file, read_elements
+from broker.imported_rows import (
+    digest_of,
+    edited_since,
+    edits_since,
+    keep_edited,
+    known_rows,
+    note_row,
+    stamp_rows,
+)
 from broker.imports import kinds_for, path_of
 from broker.jobs import JobStopped, Work, job, start_job
 from broker.messages import field_problems, sentence
 from broker.posts import edit_post, get_post, save_draft
 from models import (
+    AuditEvent,
     Conflict,
     DomainError,
     Import,
@@ -171,7 +180,8 @@ def load_activities(
     Returns
     -------
     dict
-        Counts: ``rows`` read, ``good``, ``loaded``, ``changed``, ``known``, and what was ``told``.
+        Counts: ``rows`` read, ``good``, ``loaded``, ``changed``, ``known``,
+        ``kept``, and what was ``told``.
     """
     with exchange.reading() as session:
         brought = session.get_one(Import, import_id)
@@ -234,7 +244,7 @@ class _Loading:
         self, exchange: Exchange, import_id: int, keep: Keep, kept: dict[str, Any]
     ) -> None:
         self.exchange, self.import_id, self.keep = exchange, import_id, keep
-        names = ("rows", "good", "loaded", "changed", "known", "told")
+        names = ("rows", "good", "loaded", "changed", "known", "kept", "told")
         self.counts = {name: int(kept.get(name, 0)) for name in names}
         self.report = report_path(exchange, import_id)
         self.written = int(kept.get("report", 0))
@@ -259,7 +269,7 @@ class _Loading:
             told = list(_load_batch(self.exchange, session, brought, batch, counts))
             counts["rows"] += len(batch)
             self._tell(brought, told, counts)
-            for name in ("rows", "good", "loaded", "changed", "known"):
+            for name in ("rows", "good", "loaded", "changed", "known", "kept"):
                 setattr(brought, name, counts[name])
             self.keep({**counts, "report": self.written}, session)
         self.counts = counts
@@ -351,7 +361,9 @@ def _load_batch(
 ) -> Iterator[dict[str, Any]]:
     """Load what is usable; gives what is to be told."""
     usable = [read for read in batch if read.usable]
-    known = _known(session, brought, [read.identifier for read in usable])
+    known = known_rows(session, brought, [read.identifier for read in usable])
+    edits = edits_since(session, list(known.values()))
+    loaded: list[ImportedRow] = []
     titles = _titles(session, brought, [read.data["title"] for read in usable])
     for read in batch:
         for told in read.told:
@@ -363,7 +375,7 @@ def _load_batch(
         counts["good"] += 1
         try:
             with session.begin_nested():
-                what, row = _load_activity(exchange, session, brought, read, known)
+                what, row = _load_activity(exchange, session, brought, read, known, edits)
             counts[what] += 1
         except DomainError as error:
             counts["good"] -= 1
@@ -371,6 +383,11 @@ def _load_batch(
                 yield _entry(read.line, element, read.identifier, words, refused=True)
             continue
         known[read.identifier] = row
+        if what in ("loaded", "changed"):
+            loaded.append(row)
+        if what == "kept":
+            words = sentence(edited_since(edits[row.entity_id]))
+            yield _entry(read.line, "iati-identifier", read.identifier, words, refused=True)
         double = titles.get(read.data["title"])
         if what == "loaded" and double is not None:
             words = sentence(DomainError("iati_same_title", reference=double))
@@ -378,18 +395,7 @@ def _load_batch(
         if what == "loaded":
             made = session.get_one(Offer, row.entity_id)
             titles.setdefault(read.data["title"], made.reference)
-
-
-def _known(session: Session, brought: Import, keys: list[str]) -> dict[str, ImportedRow]:
-    rows = session.scalars(
-        select(ImportedRow).where(
-            ImportedRow.scheme == SCHEME,
-            ImportedRow.kind == KIND,
-            ImportedRow.organisation_id == brought.organisation_id,
-            ImportedRow.key.in_(keys),
-        )
-    )
-    return {row.key: row for row in rows}
+    stamp_rows(session, loaded)
 
 
 def _titles(session: Session, brought: Import, titles: list[str]) -> dict[str, str]:
@@ -408,8 +414,9 @@ def _load_activity(
     brought: Import,
     read: Read,
     known: dict[str, ImportedRow],
+    edits: Mapping[int, AuditEvent],
 ) -> tuple[str, ImportedRow]:
-    """Make or change the draft of an activity: ``loaded``, ``changed`` or ``known``.
+    """Make or change the draft of an activity: ``loaded``, ``changed``, ``known`` or ``kept``.
 
     Raises
     ------
@@ -417,22 +424,12 @@ def _load_activity(
         The identifier stood in this file before, or what was made is no longer a draft.
     """
     by, reference = brought.by, exchange.reference
-    digest = _digest(read.data)
+    digest = digest_of(read.data)
     row = known.get(read.identifier)
     if row is None:
         draft = save_draft(session, by, KIND, read.data, reference)
         session.flush()
-        row = ImportedRow(
-            scheme=SCHEME,
-            organisation_id=brought.organisation_id,
-            kind=KIND,
-            key=read.identifier,
-            entity_id=draft.id,
-            digest=digest,
-            import_id=brought.id,
-        )
-        session.add(row)
-        return "loaded", row
+        return "loaded", note_row(session, brought, read.identifier, read.data, draft.id)
     if row.import_id == brought.id:
         raise Conflict("iati_twice")
     what = "known"
@@ -440,15 +437,13 @@ def _load_activity(
         post = get_post(session, KIND, row.entity_id, by)
         if post.status != PostStatus.DRAFT:
             raise Conflict("iati_no_draft", reference=post.reference)
+        if row.entity_id in edits:
+            keep_edited(row, brought, read.data)
+            return "kept", row
         edit_post(session, by, post, read.data, reference)
         what = "changed"
-    row.digest, row.import_id = digest, brought.id
+    row.digest, row.import_id, row.waiting = digest, brought.id, None
     return what, row
-
-
-def _digest(data: dict[str, Any]) -> str:
-    said = json.dumps(data, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def _refusals(error: DomainError) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,6 @@ it says: loading a file twice makes nothing twice.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -24,6 +23,15 @@ from sqlalchemy.orm import Session
 from broker.accounts import find_user
 from broker.audit import record
 from broker.exchange import Exchange
+from broker.imported_rows import (
+    digest_of,
+    edited_since,
+    edits_since,
+    keep_edited,
+    known_rows,
+    note_row,
+    stamp_rows,
+)
 from broker.jobs import Work, job, start_job
 from broker.messages import field_problems, sentence
 from broker.organisations import OrganisationSchema, save_organisation
@@ -296,7 +304,7 @@ def check_rows(
     found = []
     for count, row in enumerate(rows, start=1):
         data = input_of(row, columns, labels)
-        digest = _digest(data)
+        digest = digest_of(data)
         key = row.cells.get(KEY, "").strip()[:255] or _natural_key(kind, data, digest)
         problems = [_problem(row, name, words) for name, words in row.refused.items()]
         seen[key] += 1
@@ -332,11 +340,6 @@ def _problem(row: Row, column: str, words: str) -> Problem:
         "value": row.cells.get(column, "")[:120],
         "problem": words,
     }
-
-
-def _digest(data: Mapping[str, Any]) -> str:
-    said = json.dumps(data, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(said.encode()).hexdigest()
 
 
 @job("check_import", name=_l("Check of a file"), page="imports.show")
@@ -430,40 +433,45 @@ def load_rows(
     rows = check_rows(session, by, brought.kind, content, reference)
     if not only_good and any(checked.problems for checked in rows):
         raise Conflict("import_has_problems", count=sum(bool(c.problems) for c in rows))
-    known = _known(session, brought)
+    known = known_rows(session, brought)
+    differing = [
+        known[one.key] for one in rows if one.key in known and known[one.key].digest != one.digest
+    ]
+    edits = edits_since(session, differing)
     problems = [problem for checked in rows for problem in checked.problems]
     counts: Counter[str] = Counter()
+    loaded: list[ImportedRow] = []
     for count, checked in enumerate(rows, start=1):
-        if not checked.problems:
+        before = known.get(checked.key)
+        edit = edits.get(before.entity_id) if before is not None else None
+        if checked.problems:
+            pass
+        elif before is not None and before.digest == checked.digest:
+            before.waiting = None
+            counts["known"] += 1
+        elif before is not None and edit is not None:
+            keep_edited(before, brought, checked.data)
+            problems.append(_problem(checked.row, KEY, sentence(edited_since(edit))))
+            counts["kept"] += 1
+        else:
             try:
                 with session.begin_nested():
-                    what = _load_row(exchange, session, by, brought, checked, known, submit=submit)
-                counts[what] += 1
+                    loaded.append(
+                        _load_row(exchange, session, by, brought, checked, before, submit=submit)
+                    )
+                counts["loaded" if before is None else "changed"] += 1
             except DomainError as error:
                 if not only_good:
                     raise
                 problems += _refusals(checked, error, brought)
         if work is not None:
             work.progress(count, len(rows))
+    stamp_rows(session, loaded)
     brought.rows, brought.problems = len(rows), problems[:MOST_PROBLEMS]
-    brought.loaded, brought.changed, brought.known = (
-        counts["loaded"],
-        counts["changed"],
-        counts["known"],
-    )
+    for name in ("loaded", "changed", "known", "kept"):
+        setattr(brought, name, counts[name])
     brought.become(ImportStatus.LOADED)
     record(session, by, "import.loaded", brought, after=dict(counts))
-
-
-def _known(session: Session, brought: Import) -> dict[str, ImportedRow]:
-    rows = session.scalars(
-        select(ImportedRow).where(
-            ImportedRow.scheme == brought.scheme,
-            ImportedRow.kind == brought.kind,
-            ImportedRow.organisation_id == brought.organisation_id,
-        )
-    )
-    return {row.key: row for row in rows}
 
 
 def _load_row(
@@ -472,31 +480,17 @@ def _load_row(
     by: User,
     brought: Import,
     checked: Checked,
-    known: dict[str, ImportedRow],
+    before: ImportedRow | None,
     *,
     submit: bool,
-) -> str:
-    """Make or change what a row stands for; gives ``loaded``, ``changed`` or ``known``."""
-    before = known.get(checked.key)
-    if before is not None and before.digest == checked.digest:
-        return "known"
+) -> ImportedRow:
+    """Make or change what a row stands for."""
     save = _SAVERS[brought.kind]
     entity_id = save(exchange, session, by, checked.data, before and before.entity_id, submit)
-    if before is not None:
-        before.digest, before.import_id = checked.digest, brought.id
-        return "changed"
-    session.add(
-        ImportedRow(
-            scheme=brought.scheme,
-            organisation_id=brought.organisation_id,
-            kind=brought.kind,
-            key=checked.key,
-            entity_id=entity_id,
-            digest=checked.digest,
-            import_id=brought.id,
-        )
-    )
-    return "loaded"
+    if before is None:
+        return note_row(session, brought, checked.key, checked.data, entity_id)
+    before.digest, before.import_id, before.waiting = checked.digest, brought.id, None
+    return before
 
 
 def _refusals(checked: Checked, error: DomainError, brought: Import) -> Iterable[Problem]:

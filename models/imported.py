@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Base, utc_now
@@ -48,9 +48,10 @@ class Import(Base):
     digest : str
         SHA-256 of the file, in hexadecimal digits; the file itself lies in the installation's
         folder under this name.
-    rows, good, loaded, changed, known : int
+    rows, good, loaded, changed, known, kept : int
         Rows in the file; those without a problem; those that made something new, changed what an
-        earlier import had made, or were there already as they are.
+        earlier import had made, were there already as they are, or say something else than a post
+        that was edited since, which was kept.
     problems : list
         ``{"row": int, "column": str, "problem": str, "value": str}`` for each, in the language of
         who brought it; at most so many as the application keeps.
@@ -72,6 +73,7 @@ class Import(Base):
     loaded: Mapped[int] = mapped_column(default=0)
     changed: Mapped[int] = mapped_column(default=0)
     known: Mapped[int] = mapped_column(default=0)
+    kept: Mapped[int] = mapped_column(default=0)
     problems: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     finished_at: Mapped[datetime | None]
@@ -99,6 +101,10 @@ class ImportedRow(Base):
         The row's own name in its source: the writer's number, or the IATI identifier.
     digest : str
         SHA-256 of what the row said, in hexadecimal digits: another one means that it changed.
+    event_id : int or None
+        The newest audit event when the row was loaded: later edits of its post are a person's.
+    waiting : dict or None
+        What a changed row says of a post that somebody has edited since, until a person chooses.
     """
 
     __tablename__ = "imported_row"
@@ -114,3 +120,5 @@ class ImportedRow(Base):
     import_id: Mapped[int] = mapped_column(
         ForeignKey("import_file.id", ondelete="CASCADE"), index=True
     )
+    event_id: Mapped[int | None]
+    waiting: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))

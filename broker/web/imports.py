@@ -8,7 +8,9 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, send_file, url_for
 from werkzeug.wrappers import Response
 
+from broker.field_names import FIELD_NAMES
 from broker.iati_import import report_path, require_import, start_import, store_file
+from broker.imported_rows import decide_rows, describe_waiting, waiting_rows
 from broker.imports import (
     KINDS,
     LARGEST,
@@ -155,11 +157,17 @@ def show(import_id: int) -> str:
 
 
 def _page(import_id: int, notice: str = "") -> str:
-    brought = get_import(database(), person(), import_id)
+    by = person()
+    brought = get_import(database(), by, import_id)
+    page = paginate(database(), waiting_rows(brought))
     return render_template(
         "imports/show.html",
         brought=brought,
         problems=brought.problems[:SHOWN],
+        page=page,
+        waiting=describe_waiting(database(), page.rows),
+        may_choose=brought.organisation_id == by.organisation_id and brought.kind in kinds_for(by),
+        FIELD_NAMES=FIELD_NAMES,
         can_load=brought.status == ImportStatus.CHECKED and brought.good > 0,
         notice=notice,
     )
@@ -198,4 +206,25 @@ def load(import_id: int) -> Any:
         return _page(import_id, sentence(error)), 409
     if started is not None:
         return redirect(url_for("jobs.show", job_id=started.id))
+    return redirect(url_for("imports.show", import_id=import_id))
+
+
+@pages.post("/imports/<int:import_id>/waiting")
+@allow(POSTERS)
+def decide(import_id: int) -> Any:
+    """Take the file's text for posts that were edited since, or leave them as they are."""
+    by = person()
+    brought = get_import(database(), by, import_id)
+    chosen = {int(number) for number in request.form.getlist("row") if number.isdecimal()}
+    everything = request.form.get("which") == "all"
+    decided = decide_rows(
+        database(),
+        by,
+        brought,
+        exchange().reference,
+        take=request.form.get("take") == "true",
+        only=None if everything else chosen,
+    )
+    if decided.problems:
+        return _page(import_id, " ".join(decided.problems)), 409
     return redirect(url_for("imports.show", import_id=import_id))

@@ -158,6 +158,20 @@ def test_an_agreement_shows_what_was_committed_and_what_came_of_it(exchange, agr
     assert activity.xpath("recipient-country/@code") == ["PE"]
 
 
+def test_goals_and_targets_stand_in_the_codes_of_the_standard(exchange, schema):
+    with exchange.writing() as session:
+        post_offer(session, themes=["sustainable_public_procurement", "sustainable_tourism"])
+    root = exported(exchange)
+    assert_valid(root, schema)
+    assert_percentages(root)
+    assert root.xpath("//sector[@vocabulary='7']/@code") == ["8", "12", "14"]
+    targets = ["12.7", "8.9", "12.b", "14.7"]
+    assert root.xpath("//sector[@vocabulary='8']/@code") == targets
+    lists = root.xpath("//tag[contains(@vocabulary-uri, 'UNSDG-Targets')]/@code")
+    assert lists == targets
+    assert root.xpath("//tag[@code='12.7']/narrative/@xml:lang") == ["es", "en", "pt", "fr"]
+
+
 def test_money_that_a_party_withholds_is_not_exported(exchange, agreed):
     with exchange.writing() as session:
         session.get_one(Agreement, agreed.id).parties[0].shows_money = False

@@ -14,8 +14,9 @@ from broker import iati_import
 from broker.iati_activities import read_elements, shorten
 from broker.iati_export import write_activities
 from broker.iati_import import report_path, start_import, store_file
+from broker.imported_rows import decide_rows
 from broker.jobs import do_job, do_waiting_jobs
-from broker.posts import WHOLE, content
+from broker.posts import WHOLE, content, edit_post
 from models import (
     Import,
     InvalidInput,
@@ -283,6 +284,25 @@ def test_currencies_are_never_mixed(exchange, officer):
     assert "has no currency" in words
 
 
+def test_budgets_of_nothing_leave_the_word_to_commitments_and_negative_ones_are_told(
+    exchange, officer
+):
+    commitment = (
+        "<transaction><transaction-type code='2'/><value currency='EUR'>900</value></transaction>"
+    )
+    brought = bring(
+        exchange,
+        officer,
+        file_of(
+            activity("<budget><value currency='EUR'>0</value></budget>" + commitment),
+            activity("<budget><value currency='EUR'>-50.5</value></budget>", key="XM-2"),
+        ),
+    )
+    first, second = (content(offer) for offer in offers(exchange))
+    assert (first["money"], second["money"]) == ("900", None)
+    assert "add up to -50.50 EUR" in told(brought)
+
+
 def test_without_budgets_the_commitments_count(exchange, officer):
     inner = "".join(
         f"<transaction><transaction-type code='{kind}'/><value currency='USD'>{amount}</value></transaction>"
@@ -347,6 +367,70 @@ def test_long_texts_odd_dates_and_missing_languages_are_mended_and_told(exchange
         assert part in words
 
 
+def test_what_publishers_do_with_days_parts_goals_and_marks_of_the_text(exchange, officer):
+    brought = bring(
+        exchange,
+        officer,
+        file_of(
+            activity(
+                # An end that is far ahead where nothing has ended; a parent in the same file.
+                '<activity-date type="3" iso-date="2099-06-30"/><activity-date type="4" iso-date="2150-12-31"/>'
+                '<activity-date type="4" iso-date="2098-12-31"/><related-activity type="1" ref="XM-0"/>'
+                '<reporting-org ref="XM" type="N/A"><narrative/></reporting-org>'
+                '<policy-marker vocabulary="DAC" code="02" significance="0"/>',
+                title="<title><narrative/><narrative xml:lang='es'><![CDATA[Compras & <b>más</b>]]>"
+                "</narrative></title>",
+                text="<description><narrative xml:lang='es'>  </narrative></description>",
+                place='<recipient-country code="PE" percentage="70"/>'
+                '<recipient-country code="CO" percentage="70"/>'
+                '<recipient-region vocabulary="99" code="A1" percentage="100"/>',
+                sector='<sector vocabulary="99" code="X"/><sector vocabulary="8" code="12.7"/>',
+                attributes='hierarchy="2" humanitarian="1"',
+            ),
+            activity(
+                '<tag vocabulary="3" code="8.9"/><activity-date type="1" iso-date="31/12/2026"/>',
+                key="YM-2",
+                sector='<sector vocabulary="1" code="72010"/>',
+            ),
+        ),
+    )
+    first, second = (content(offer) for offer in offers(exchange))
+    assert (first["title"], first["description"]) == ("Compras & más", "")
+    assert first["ends"] == "2099-06-30"
+    assert sorted(first["serves_countries"]) == ["CO", "PE"]
+    assert first["themes"] == ["sustainable_public_procurement"]
+    assert second["themes"] == ["sustainable_tourism"]
+    words = told(brought)
+    for part in ("2098-12-31 is given as an actual day", "a part of the activity XM-0",
+                 "“31/12/2026” is not a date", "“2150-12-31” is not a date"):  # fmt: skip
+        assert part in words
+
+
+@pytest.mark.parametrize(
+    ("head", "encoding"),
+    [
+        ('<?xml version="1.0"?>', "utf-8-sig"),
+        ('<?xml version="1.0" encoding="UTF-16"?>', "utf-16"),
+        ('<?xml version="1.0" encoding="ISO-8859-1"?>', "latin-1"),
+        ("\n\n", "utf-8"),
+    ],
+    ids=["byte-order mark", "utf-16", "latin-1", "no declaration"],
+)
+def test_every_encoding_that_a_file_names_is_read(exchange, officer, head, encoding):
+    written = file_of(activity(), head=head).decode().lstrip().encode(encoding)
+    assert bring(exchange, officer, written).loaded == 1
+    assert content(only(exchange))["description"] == "Formación de compradores."
+
+
+def test_the_version_may_stand_on_each_activity(exchange, officer):
+    spaces = 'xmlns:iati-extra="http://datastore.iatistandard.org/ns"'
+    assert refusal(exchange, file_of(activity(attributes='version="1.05"'), version=spaces)) == (
+        "iati_old_version"
+    )
+    written = file_of(activity(attributes='version="2.02"'), version=spaces)
+    assert bring(exchange, officer, written).loaded == 1
+
+
 def test_our_own_export_comes_back_with_the_same_themes(exchange, officer):
     themes = ["sustainable_tourism", "ecolabelling"]
     with exchange.writing() as session:
@@ -384,6 +468,23 @@ def test_the_same_file_again_makes_nothing_and_a_changed_activity_changes_its_dr
     brought = bring(exchange, officer, file_of(other))
     assert (brought.loaded, brought.changed) == (0, 1)
     assert only(exchange).title == "Compras nuevas"
+
+
+def test_a_changed_activity_never_goes_over_what_a_person_has_edited_since(exchange, officer):
+    bring(exchange, officer, file_of(activity()))
+    with exchange.writing() as session:
+        offer = session.scalars(select(Offer)).one()
+        said = {**content(offer), "title": "Mis palabras"}
+        edit_post(session, session.get_one(User, officer.id), offer, said, exchange.reference)
+    other = file_of(activity(title=TITLE.replace("verdes", "nuevas")))
+    brought = bring(exchange, officer, other)
+    assert (brought.changed, brought.kept, only(exchange).title) == (0, 1, "Mis palabras")
+    assert f"edited since by {officer.name}" in told(brought)
+    with exchange.writing() as session:
+        person, own = session.get_one(User, officer.id), session.get_one(Import, brought.id)
+        assert decide_rows(session, person, own, exchange.reference, take=True).rows == 1
+    assert only(exchange).title == "Compras nuevas"
+    assert bring(exchange, officer, other).known == 1
 
 
 def test_what_is_no_longer_a_draft_is_left_and_told(exchange, officer):
@@ -482,6 +583,7 @@ def test_the_page_has_a_bound_and_the_report_has_all(exchange, officer, monkeypa
         (b'{"activities": []}', "iati_not_xml"),
         (b"PK\x03\x04rest of a workbook", "iati_not_xml"),
         (b"<html><body/></html>", "iati_other_root"),
+        (b"<iati-activities xmlns='urn:x' version='2.03'/>", "iati_other_root"),
         (file_of(version='version="1.05"'), "iati_old_version"),
         (file_of(version='version="3.0"'), "iati_old_version"),
         (file_of(version=""), "iati_no_version"),

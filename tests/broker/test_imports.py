@@ -11,6 +11,7 @@ import pytest
 from openpyxl import Workbook, load_workbook
 from sqlalchemy import func, select
 
+from broker.imported_rows import decide_rows, waiting_rows
 from broker.imports import (
     KINDS,
     annotated,
@@ -21,7 +22,7 @@ from broker.imports import (
     template,
 )
 from broker.jobs import do_waiting_jobs
-from broker.posts import WHOLE
+from broker.posts import WHOLE, content, edit_post
 from broker.sheets import columns_of
 from models import (
     Conflict,
@@ -136,6 +137,91 @@ def test_the_same_file_again_makes_nothing_and_a_changed_row_changes_its_post(ex
     load(exchange, officer, changed)
     assert look(exchange, changed).changed == 1
     assert [offer.places for offer in offers(exchange)] == [45]
+
+
+def edit(exchange, by, **changes):
+    """What a person does on the page of the first offer."""
+    with exchange.writing() as session:
+        offer = session.scalars(select(Offer).order_by(Offer.id)).first()
+        person = session.get_one(User, by.id)
+        edit_post(session, person, offer, {**content(offer), **changes}, exchange.reference)
+        return offer.reference
+
+
+def decide(exchange, by, import_id, **how):
+    with exchange.writing() as session:
+        person = session.get_one(User, by.id)
+        brought = get_import(session, person, import_id)
+        return decide_rows(session, person, brought, exchange.reference, **how)
+
+
+def waiting(exchange, import_id):
+    with exchange.sessions() as session:
+        return session.scalars(waiting_rows(session.get_one(Import, import_id))).all()
+
+
+def test_a_changed_row_never_goes_over_what_a_person_has_edited_since(exchange, officer, backend):
+    second = {**GOOD, "key": "2", "title": "Another"}
+    load(exchange, officer, bring(exchange, officer, sheet(GOOD, second)))
+    reference = edit(exchange, officer, title="My own words")
+    changed = sheet({**GOOD, "places": "45"}, {**second, "places": "46"})
+    number = bring(exchange, officer, changed)
+    load(exchange, officer, number)
+    assert [(one.title, one.places) for one in offers(exchange)] == [
+        ("My own words", 30),
+        ("Another", 46),
+    ]
+    found = look(exchange, number)
+    assert (found.changed, found.kept) == (1, 1)
+    [problem] = found.problems
+    assert (problem["row"], problem["column"]) == (2, "key")
+    assert f"{reference} has been edited since by {officer.name}" in problem["problem"]
+
+    # The same file once more still leaves the choice, and the file from before asks for none.
+    again = bring(exchange, officer, changed)
+    load(exchange, officer, again)
+    assert (look(exchange, again).kept, len(waiting(exchange, again))) == (1, 1)
+    assert waiting(exchange, number) == []
+    before = bring(exchange, officer, sheet(GOOD, second))
+    load(exchange, officer, before)
+    assert (look(exchange, before).known, look(exchange, before).kept) == (1, 0)
+
+
+def test_a_person_chooses_between_the_file_and_what_was_edited(exchange, officer, secretary):
+    rows = [{**GOOD, "key": str(n), "title": f"Course {n}"} for n in range(3)]
+    load(exchange, officer, bring(exchange, officer, sheet(*rows)))
+    for one in offers(exchange):
+        with exchange.writing() as session:
+            offer = session.get_one(Offer, one.id)
+            person = session.get_one(User, officer.id)
+            said = {**content(offer), "title": f"Edited {one.id}"}
+            edit_post(session, person, offer, said, exchange.reference)
+    number = bring(exchange, officer, sheet(*({**row, "places": "9"} for row in rows)))
+    load(exchange, officer, number)
+    first, second, third = waiting(exchange, number)
+    assert decide(exchange, secretary, number, take=True).rows == 0
+    assert decide(exchange, officer, number, take=True, only={first.id}).rows == 1
+    assert decide(exchange, officer, number, take=False, only={second.id}).rows == 1
+    assert [row.id for row in waiting(exchange, number)] == [third.id]
+    assert decide(exchange, officer, number, take=True).rows == 1
+    assert [(one.title[:6], one.places) for one in offers(exchange)] == [
+        ("Course", 9),
+        ("Edited", 30),
+        ("Course", 9),
+    ]
+    # What was decided is not asked again; a later edit of the file is taken where nobody edited.
+    load(exchange, officer, bring(exchange, officer, sheet(*({**r, "places": "9"} for r in rows))))
+    later = bring(exchange, officer, sheet(*({**row, "places": "8"} for row in rows)))
+    load(exchange, officer, later)
+    assert (look(exchange, later).changed, look(exchange, later).kept) == (2, 1)
+
+
+def test_a_form_that_was_saved_as_it_was_is_no_edit(exchange, officer):
+    load(exchange, officer, bring(exchange, officer, sheet(GOOD)))
+    edit(exchange, officer)
+    number = bring(exchange, officer, sheet({**GOOD, "places": "45"}))
+    load(exchange, officer, number)
+    assert (look(exchange, number).changed, look(exchange, number).kept) == (1, 0)
 
 
 def test_a_row_without_a_number_is_known_by_what_it_says(exchange, officer):

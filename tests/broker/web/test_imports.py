@@ -8,8 +8,10 @@ from html import unescape
 
 import pytest
 from openpyxl import load_workbook
+from sqlalchemy import select
 
-from models import Role
+from broker.posts import content, edit_post
+from models import Offer, Role
 
 ROWS = (
     b"key,language,title,description,support_1_kind,places\n"
@@ -63,6 +65,32 @@ def test_problems_are_listed_and_come_as_an_annotated_copy(officer):
         f"{shown.request.path}/load", data={"which": "good"}, follow_redirects=True
     )
     assert "1 row was loaded," in text(loaded)
+
+
+def test_what_was_edited_since_is_shown_with_a_choice(officer, exchange):
+    def load(content):
+        shown = bring(officer, content)
+        address = f"{shown.request.path}/load"
+        return officer.post(address, data={"submit": "false"}, follow_redirects=True)
+
+    load(ROWS)
+    with exchange.writing() as session:
+        offer = session.scalars(select(Offer)).one()
+        said = {**content(offer), "title": "My own words"}
+        edit_post(session, offer.author, offer, said, exchange.reference)
+    shown = load(ROWS.replace(b"Training", b"Courses"))
+    words = text(shown)
+    assert "1 was edited since and kept as it is." in words
+    assert "My own words" in words
+    assert "Courses" in words
+    assert "What was edited" in words
+    number = re.search(r'name="row" value="(\d+)"', shown.get_data(as_text=True))[1]
+    address = f"{shown.request.path}/waiting"
+    nothing = officer.post(address, data={"take": "true"}, follow_redirects=True)
+    assert "My own words" in text(nothing)
+    taken = officer.post(address, data={"take": "true", "row": number}, follow_redirects=True)
+    assert "My own words" not in text(taken)
+    assert "Courses" in text(officer.get("/desk"))
 
 
 def test_without_a_file_the_form_says_so(officer):
