@@ -6,31 +6,34 @@ import hashlib
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, selectinload
 
 from broker.encoder import load_encoder
 from broker.jobs import routine
-from broker.posts import WHOLE
+from broker.posts import CLASSES, WHOLE
 from broker.reference import Reference
 from matching import Book, NeedProfile, OfferProfile, Taxonomy, UnknownPost, Weights
 from matching.text import Role, Side, TextModel, Vector, split_sentences
 from models import (
     LIVE,
+    PUBLICLY_READABLE,
     Match,
     MatchStatus,
     Need,
     Offer,
     Post,
+    PostFacet,
     PostStatus,
     TextVector,
     WeightSet,
@@ -49,6 +52,12 @@ BATCH = 16
 """Texts that are encoded and kept together."""
 TELLING = 5
 """Words of a sentence from which it tells something when it stands alone."""
+
+AT_ONCE = 500
+"""Posts that are read and put into a book together."""
+
+SIDES: tuple[Side, ...] = ("need", "offer")
+Kind = TypeVar("Kind", Need, Offer)
 
 Progress = Callable[[int, str], Any]
 """``progress(total, what)`` gives something with ``update(n)`` and ``close()``."""
@@ -118,29 +127,39 @@ def text_of(post: Post) -> tuple[str, str]:
     return post.title, "\n".join(part for part in body if part)
 
 
-def _common(post: Post) -> dict[str, Any]:
+Codes = Callable[[str], Iterable[str]]
+"""The codes of a post by facet, as :meth:`models.Post.codes` tells them."""
+
+
+def _common(post: Post, codes: Codes) -> dict[str, Any]:
     return {
         "id": post.id,
         "reference": post.reference,
         "organisation": post.organisation_id,
         "published": post.status in LIVE,
         "language": post.language,
-        "themes": frozenset(post.codes("theme")),
-        "ilac_areas": frozenset(post.codes("ilac_area")),
+        "themes": frozenset(codes("theme")),
+        "ilac_areas": frozenset(codes("ilac_area")),
         "support_kinds": frozenset(post.support_kinds),
         "modalities": frozenset(s.modality for s in post.supports if s.modality),
-        "programmes": frozenset(post.codes("programme")),
-        "mandates": frozenset(post.codes("mandate")),
+        "programmes": frozenset(codes("programme")),
+        "mandates": frozenset(codes("mandate")),
         "dimension": post.dimension,
         "horizon": post.horizon,
         "starts": post.starts,
         "ends": post.ends,
-        "languages": frozenset(post.codes("language")),
+        "languages": frozenset(codes("language")),
     }
 
 
-def need_profile(need: Need, reference: Reference) -> NeedProfile:
-    """What the engine knows of a need; what agreements cover already is no longer asked for."""
+def need_profile(need: Need, reference: Reference, codes: Codes | None = None) -> NeedProfile:
+    """What the engine knows of a need; what agreements cover already is no longer asked for.
+
+    Parameters
+    ----------
+    codes : callable, optional
+        Gives the need's codes by facet where they were read apart from it.
+    """
     open_kinds = frozenset(need.kinds_open())
     modalities = {s.modality for s in need.supports if s.modality and s.kind in open_kinds}
     open_money = need.money_open()
@@ -152,7 +171,7 @@ def need_profile(need: Need, reference: Reference) -> NeedProfile:
         least = min(least, most)
     return NeedProfile(
         **{
-            **_common(need),
+            **_common(need, codes or need.codes),
             # Of a need that is wholly covered, and looked at nevertheless, all kinds are shown.
             **(
                 {"support_kinds": open_kinds, "modalities": frozenset(modalities)}
@@ -171,23 +190,24 @@ def need_profile(need: Need, reference: Reference) -> NeedProfile:
     )
 
 
-def offer_profile(offer: Offer, reference: Reference) -> OfferProfile:
-    """What the engine knows of an offer, with the capacity that is left."""
-    countries = frozenset(offer.codes("serves_country"))
-    subregions = frozenset(offer.codes("serves_subregion"))
-    outside = offer.codes("serves_outside")
+def offer_profile(offer: Offer, reference: Reference, codes: Codes | None = None) -> OfferProfile:
+    """What the engine knows of an offer, with the capacity that is left; see `need_profile`."""
+    codes = codes or offer.codes
+    countries = frozenset(codes("serves_country"))
+    subregions = frozenset(codes("serves_subregion"))
+    outside = codes("serves_outside")
 
     def dollars(amount: Decimal | None) -> float | None:
         found = in_dollars(amount, offer.currency, reference)
         return banded(found) if offer.money_sealed else found
 
     return OfferProfile(
-        **_common(offer),
+        **_common(offer, codes),
         organisation_country=offer.organisation.country_code,
         serves_countries=countries,
         serves_subregions=subregions,
         outside_region_only=bool(outside) and not countries and not subregions,
-        serves_organisation_kinds=frozenset(offer.codes("serves_organisation_kind")),
+        serves_organisation_kinds=frozenset(codes("serves_organisation_kind")),
         own_country=offer.own_country,
         opens=offer.opens,
         closes=_earlier(offer.closes, offer.expires_on),
@@ -206,6 +226,10 @@ def _earlier(*days: Any) -> Any:
     return min((day for day in days if day is not None), default=None)
 
 
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 class Vectors:
     """Vectors of texts, made once per text and kept by digest in the database.
 
@@ -218,6 +242,8 @@ class Vectors:
     def __init__(self, exchange: Exchange, *, silent: bool = False) -> None:
         self.exchange = exchange
         self.encoder = None if silent else load_encoder(exchange.settings.encoder)
+        self.complete: dict[int, datetime] = {}
+        """Post → its last change, of live posts whose text is known to have its vector."""
         self._known: dict[tuple[str, str], Vector] = {}
         self._unkept: dict[tuple[str, str], Vector] = {}
 
@@ -232,6 +258,8 @@ class Vectors:
         texts: Sequence[str],
         role: Role,
         progress: Progress | None = None,
+        *,
+        most: int | None = None,
     ) -> list[Vector | None]:
         """The vectors of ``texts``; those that are not known yet are made.
 
@@ -239,35 +267,35 @@ class Vectors:
         writer's half-way, and nobody who holds the book may wait for the database's write lock:
         there they are kept by the next :meth:`keep`.
 
+        Parameters
+        ----------
+        most : int, optional
+            Where more are missing than that none is made: whoever asks does not wait so long.
+
         Returns
         -------
         list
-            float32 arrays (dimension,); None throughout where there is no encoder.
+            float32 arrays (dimension,); None where there is none, and throughout where there is
+            no encoder.
         """
         if self.encoder is None:
             return [None] * len(texts)
-        digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        found = self.stored(session, texts, role)
         missing = {
-            d: t for d, t in zip(digests, texts, strict=True) if (d, role) not in self._known
+            _digest(text): text for text, vector in zip(texts, found, strict=True) if vector is None
         }
-        self._read(session, list(missing), role)
-        missing = {d: t for d, t in missing.items() if (d, role) not in self._known}
-        if missing:
-            self._make(session, missing, role, progress)
-        return [self._known[digest, role] for digest in digests]
+        if not missing or (most is not None and len(missing) > most):
+            return found
+        self._make(session, missing, role, progress)
+        return [self._known[_digest(text), role] for text in texts]
 
     def stored(self, session: Session, texts: Sequence[str], role: Role) -> list[Vector | None]:
         """The vectors of ``texts`` as far as they were ever made; None for the others."""
         if self.encoder is None:
             return [None] * len(texts)
-        digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        digests = [_digest(text) for text in texts]
         self._read(session, [d for d in digests if (d, role) not in self._known], role)
         return [self._known.get((digest, role)) for digest in digests]
-
-    def count(self, session: Session) -> int:
-        """How many vectors of the present encoder are kept."""
-        query = select(func.count()).select_from(TextVector).where(TextVector.encoder == self.key)
-        return session.scalar(query) or 0
 
     def _read(self, session: Session, digests: list[str], role: Role) -> None:
         for start in range(0, len(digests), 500):
@@ -346,33 +374,41 @@ LOOK_AGAIN = 15.0
 """Seconds after which an engine that waits for vectors asks again whether they are there."""
 
 
-def texts_to_encode(exchange: Exchange, session: Session) -> dict[Role, list[str]]:
-    """Texts of live posts that have no vector of the present encoder, each once, by direction."""
+def texts_to_encode(
+    exchange: Exchange, session: Session, statuses: Collection[PostStatus] = LIVE
+) -> dict[Role, list[str]]:
+    """Texts of posts that have no vector of the present encoder, each once, by direction."""
     vectors = exchange.vectors
     missing: dict[Role, list[str]] = {}
     if vectors.encoder is None:
         return missing
-    live = select(func.count(Post.id)).where(Post.status.in_(LIVE))
-    if (session.scalar(live) or 0) == 0:
+    stamps = select(Post.id, Post.updated_at).where(Post.status.in_(statuses)).order_by(Post.id)
+    changed = [
+        post_id
+        for post_id, stamp in session.execute(stamps)
+        if vectors.complete.get(post_id) != stamp
+    ]
+    if not changed:
         return missing
     model = TextModel(vectors.encoder.name)
-    ids = list(session.scalars(select(Post.id).where(Post.status.in_(LIVE)).order_by(Post.id)))
     found: dict[Role, dict[str, None]] = {}
-    for start in range(0, len(ids), 500):
-        posts = _whole_posts(session, ids[start : start + 500])
-        for side in ("need", "offer"):
-            role = model.role(side)
-            texts = [model.source(*text_of(post)) for post in posts if post.kind == side]
+    for start in range(0, len(changed), AT_ONCE):
+        chunk = changed[start : start + AT_ONCE]
+        for side in SIDES:
+            kind: Any = CLASSES[side]
+            posts, role = _posts_to_match(session, kind, chunk), model.role(side)
+            texts = [model.source(*text_of(post)) for post in posts]
             known = vectors.stored(session, texts, role)
-            lacking = [text for text, vector in zip(texts, known, strict=True) if vector is None]
-            found.setdefault(role, {}).update(dict.fromkeys(lacking))
-    return {role: list(texts) for role, texts in found.items() if texts}
+            for post, text, vector in zip(posts, texts, known, strict=True):
+                if vector is None:
+                    found.setdefault(role, {})[text] = None
+                else:
+                    vectors.complete[post.id] = post.updated_at
+    return {role: list(texts) for role, texts in found.items()}
 
 
 def encode_now(exchange: Exchange, session: Session, progress: Progress | None = None) -> None:
-    """Make all vectors that the engine waits for, within the caller's transaction."""
-    if not exchange.engine.waits_for_vectors:
-        return
+    """Make all vectors that live posts lack, within the caller's transaction."""
     for role, texts in texts_to_encode(exchange, session).items():
         exchange.vectors.of(session, texts, role, progress)
     exchange.renew(at_once=True)
@@ -380,9 +416,9 @@ def encode_now(exchange: Exchange, session: Session, progress: Progress | None =
 
 @routine(every=timedelta(minutes=1))
 def encode_texts(exchange: Exchange) -> int:
-    """Encode what posts say with the present encoder, where that has not been done.
+    """Encode what public posts say with the present encoder, where that has not been done.
 
-    After a change of the encoder these are all texts. They are encoded in small batches, each kept
+    Live posts come first: the engine waits for them. After a change of the encoder these are all texts. They are encoded in small batches, each kept
     by itself, so that nobody waits for the database and an interruption loses seconds.
 
     Returns
@@ -390,17 +426,18 @@ def encode_texts(exchange: Exchange) -> int:
     int
         How many were encoded.
     """
+    return sum(_encode_texts(exchange, statuses) for statuses in (LIVE, PUBLICLY_READABLE))
+
+
+def _encode_texts(exchange: Exchange, statuses: Collection[PostStatus]) -> int:
     with exchange.reading() as session:
-        missing = texts_to_encode(exchange, session)
-    count = 0
+        missing = texts_to_encode(exchange, session, statuses)
     for role, texts in missing.items():
         for start in range(0, len(texts), BATCH):
-            batch = texts[start : start + BATCH]
             with exchange.reading() as session:
-                exchange.vectors.of(session, batch, role)
+                exchange.vectors.of(session, texts[start : start + BATCH], role)
             exchange.vectors.keep()
-            count += len(batch)
-    return count
+    return sum(map(len, missing.values()))
 
 
 class Engine:
@@ -414,7 +451,8 @@ class Engine:
         self.exchange = exchange
         # No ranking mixes two models: while most vectors are missing, words alone are compared.
         self._asked = time.monotonic()
-        self.waits_for_vectors = self._lacks_vectors()
+        with exchange.reading() as session:
+            self.waits_for_vectors = self._lacks_vectors(session)
         self.vectors = (
             Vectors(exchange, silent=True) if self.waits_for_vectors else exchange.vectors
         )
@@ -428,28 +466,27 @@ class Engine:
         self._barred: set[tuple[int, int]] = set()
         self._looked: datetime | None = None
         self._weights_id: int | None = None
+        self._overtaken = False
         self.book = self._new_book(Weights())
 
-    def _lacks_vectors(self) -> bool:
-        vectors = self.exchange.vectors
-        if vectors.encoder is None:
-            return False
-        with self.exchange.reading() as session:
-            live = session.scalar(select(func.count(Post.id)).where(Post.status.in_(LIVE))) or 0
-            # Counting is quick, and nearly always enough; like texts share a vector.
-            if live - vectors.count(session) <= ENCODED_AT_ONCE:
-                return False
-            missing = texts_to_encode(self.exchange, session)
+    def _lacks_vectors(self, session: Session) -> bool:
+        missing = texts_to_encode(self.exchange, session)
         return sum(map(len, missing.values())) > ENCODED_AT_ONCE
 
     def outgrown(self, *, at_once: bool = False) -> bool:
-        """Whether it compares words only although the vectors that it lacked are there by now."""
+        """Whether another is to be built: one that has vectors by now, or one that waits for them.
+
+        The latter where many posts came at once: words alone are compared until they are encoded.
+        """
+        if self._overtaken:
+            return True
         if not self.waits_for_vectors:
             return False
         if not at_once and time.monotonic() - self._asked < LOOK_AGAIN:
             return False
         self._asked = time.monotonic()
-        return not self._lacks_vectors()
+        with self.exchange.reading() as session:
+            return not self._lacks_vectors(session)
 
     def _new_book(self, weights: Weights) -> Book:
         return Book(self.taxonomy, self.text_model, weights)
@@ -465,18 +502,32 @@ class Engine:
         )
 
     def features(
-        self, session: Session, posts: Sequence[Post], progress: Progress | None = None
-    ) -> list[Vector]:
-        """Feature vectors of posts, in their order."""
-        made: dict[int, Vector] = {}
-        for side in ("need", "offer"):
-            mine = [(n, post) for n, post in enumerate(posts) if post.kind == side]
-            texts = [text_of(post) for _n, post in mine]
+        self,
+        session: Session,
+        posts: Sequence[Post],
+        progress: Progress | None = None,
+        *,
+        most: int | None = None,
+    ) -> Vector:
+        """Feature vectors of posts in their order, (n, dimension).
+
+        Parameters
+        ----------
+        most : int, optional
+            See :meth:`Vectors.of`. A text that has no vector then says nothing: its row is zero.
+        """
+        found = np.zeros((len(posts), self.text_model.dimension), np.float32)
+        for side in SIDES:
+            mine = [n for n, post in enumerate(posts) if post.kind == side]
+            texts = [text_of(posts[n]) for n in mine]
             sources = [self.text_model.source(*text) for text in texts]
-            vectors = self.vectors.of(session, sources, self.text_model.role(side), progress)
-            for (n, post), (title, body), vector in zip(mine, texts, vectors, strict=True):
-                made[n] = self.text_model.features(title, body, post.language, side, vector)
-        return [made[n] for n in range(len(posts))]
+            role = self.text_model.role(side)
+            vectors = self.vectors.of(session, sources, role, progress, most=most)
+            for n, (title, body), vector in zip(mine, texts, vectors, strict=True):
+                if vector is not None or self.vectors.encoder is None:
+                    language = posts[n].language
+                    found[n] = self.text_model.features(title, body, language, side, vector)
+        return found
 
     def vector_of(
         self, session: Session, title: str, body: str, language: str | None, side: Side
@@ -520,7 +571,7 @@ class Engine:
                 if draft is None or vector is None:
                     yield self.book
                     return
-                self._put(draft, vector, published=True)
+                self._put(draft, vector)
                 try:
                     yield self.book
                 finally:
@@ -564,12 +615,32 @@ class Engine:
         longer live. Who asks closes it by forgetting it.
         """
         book = self._new_book(weights)
-        ids = list(session.scalars(query))
-        for start in range(0, len(ids), 500):
-            posts = _whole_posts(session, ids[start : start + 500])
-            for post, vector in zip(posts, self.features(session, posts), strict=True):
-                self._put(post, vector, book=book)
+        self._fill(book, session, list(session.scalars(query)))
         return book
+
+    def _fill(
+        self,
+        book: Book,
+        session: Session,
+        ids: Sequence[int],
+        progress: Progress | None = None,
+        *,
+        most: int | None = None,
+    ) -> None:
+        """Put posts into a book, or in the place of what stood there, by their numbers."""
+        for start in range(0, len(ids), AT_ONCE):
+            chunk = ids[start : start + AT_ONCE]
+            codes, reference = _codes_of(session, chunk), self.exchange.reference
+            needs = _posts_to_match(session, Need, chunk)
+            offers = _posts_to_match(session, Offer, chunk)
+            book.put_needs(
+                [need_profile(need, reference, codes[need.id]) for need in needs],
+                self.features(session, needs, progress, most=most),
+            )
+            book.put_offers(
+                [offer_profile(offer, reference, codes[offer.id]) for offer in offers],
+                self.features(session, offers, progress, most=most),
+            )
 
     def _sync_posts(self, session: Session, progress: Progress | None) -> None:
         query = select(Post.id, Post.updated_at, Post.status).where(
@@ -586,26 +657,21 @@ class Engine:
         for post_id, _stamp, status in changed:
             if PostStatus(status) not in LIVE:
                 self._remove(post_id)
-        for start in range(0, len(live), 500):
-            posts = _whole_posts(session, live[start : start + 500])
-            for post, vector in zip(posts, self.features(session, posts, progress), strict=True):
-                self._put(post, vector)
+        waits = progress is not None or self.vectors.encoder is None
+        if not waits and len(live) > ENCODED_AT_ONCE and self._lacks_vectors(session):
+            # This reader does not wait; the next one gets an engine that compares words.
+            self._overtaken = True
+        most = 0 if self._overtaken else None
+        self._fill(self.book, session, live, progress, most=most)
         self._seen |= {post_id: stamp for post_id, stamp, _status in changed}
 
-    def _put(
-        self,
-        post: Post,
-        vector: Vector,
-        *,
-        published: bool | None = None,
-        book: Book | None = None,
-    ) -> None:
-        book, reference = book or self.book, self.exchange.reference
-        shown = post.is_live if published is None else published
-        if isinstance(post, Need):
-            book.put_need(replace(need_profile(post, reference), published=shown), vector)
-        elif isinstance(post, Offer):
-            book.put_offer(replace(offer_profile(post, reference), published=shown), vector)
+    def _put(self, draft: Post, vector: Vector) -> None:
+        """Put in one post as if it were on the exchange."""
+        reference = self.exchange.reference
+        if isinstance(draft, Need):
+            self.book.put_need(replace(need_profile(draft, reference), published=True), vector)
+        elif isinstance(draft, Offer):
+            self.book.put_offer(replace(offer_profile(draft, reference), published=True), vector)
 
     def _remove(self, post_id: int) -> None:
         for remove in (self.book.remove_need, self.book.remove_offer):
@@ -629,16 +695,27 @@ class Engine:
             self._barred = barred
 
 
-def _whole_posts(session: Session, ids: Sequence[int]) -> list[Post]:
-    """Posts with all that their profiles take, by id."""
+def _posts_to_match(session: Session, kind: type[Kind], ids: Sequence[int]) -> list[Kind]:
+    """Needs or offers by id, with what their texts and profiles take but for their codes."""
+    query = select(kind).where(kind.id.in_(ids)).order_by(kind.id)
     return list(
-        session.scalars(
-            select(Post)
-            .where(Post.id.in_(ids))
-            .options(*WHOLE, selectinload(Need.country))
-            .order_by(Post.id)
-        )
+        session.scalars(query.options(selectinload(kind.supports), selectinload(kind.organisation)))
     )
+
+
+def _codes_of(session: Session, ids: Sequence[int]) -> dict[int, Codes]:
+    """Post → its codes by facet, as plain rows: a book of 10,000 posts has 100,000 of them."""
+    facets: dict[int, dict[str, list[str]]] = {post_id: {} for post_id in ids}
+    rows = session.execute(
+        select(PostFacet.post_id, PostFacet.facet, PostFacet.code).where(PostFacet.post_id.in_(ids))
+    )
+    for post_id, facet, code in rows:
+        facets[post_id].setdefault(facet, []).append(code)
+    return {post_id: partial(_listed, found) for post_id, found in facets.items()}
+
+
+def _listed(facets: Mapping[str, list[str]], facet: str) -> list[str]:
+    return facets.get(facet, [])
 
 
 def pairs_of(session: Session, pairs: Iterable[tuple[int, int]]) -> dict[int, Need | Offer]:

@@ -146,7 +146,7 @@ def _likeness(exchange: Exchange, session: Session, needs: Sequence[Need]) -> An
     """
     engine = exchange.engine
     scale = engine.book.scale
-    grid = scale.to_grid(np.stack(engine.features(session, needs))).astype(np.float64)
+    grid = scale.to_grid(engine.features(session, needs)).astype(np.float64)
     themes = _having([need.codes("theme") for need in needs])
     kinds = _having([need.support_kinds for need in needs])
     sizes = themes.sum(axis=1)

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from broker import posts
-from broker.engine import encode_texts
+from broker.engine import encode_texts, texts_to_encode
 from broker.exchange import Exchange
 from broker.interests import dismiss_match, find_match, restore_match
 from broker.matches import ranked_offers
@@ -167,12 +167,49 @@ def test_a_changed_version_of_the_encoder_leaves_no_vector_of_the_old_one_in_use
     restarted = Exchange(exchange.settings)
     try:
         with restarted.reading() as session:
-            assert restarted.vectors.count(session) == 0
+            assert sum(map(len, texts_to_encode(restarted, session).values())) == 4
         assert len(ranked(restarted, many)) == 3
         assert restarted.engine.standing.waits_for_vectors
         assert encode_texts(restarted) == 4
     finally:
         restarted.database.dispose()
+
+
+def test_nobody_waits_for_the_texts_of_many_posts_that_came_at_once(exchange, monkeypatch):
+    monkeypatch.setattr("broker.engine.ENCODED_AT_ONCE", 2)
+    with exchange.writing() as session:
+        need = post_need(session)
+    assert ranked(exchange, need) == []
+    before = stored(exchange)
+    with exchange.writing() as session:
+        for number in range(3):
+            post_offer(session, title=f"Another workshop, the {number}th")
+    assert len(ranked(exchange, need)) == 3
+    assert stored(exchange) == before
+    exchange.renew()
+    assert exchange.engine.standing.waits_for_vectors
+    encode_texts(exchange)
+    exchange.renew(at_once=True)
+    assert not exchange.engine.standing.waits_for_vectors
+    assert len(ranked(exchange, need)) == 3
+
+
+def test_a_book_is_read_in_as_many_queries_for_many_posts_as_for_few(exchange, count_queries):
+    with exchange.writing() as session:
+        need = post_need(session)
+        post_offer(session)
+    asked = []
+    for _round in range(2):
+        exchange.forget()
+        exchange.engine  # noqa: B018 - built before its queries are counted
+        with count_queries() as statements:
+            ranked(exchange, need)
+        asked.append(len(statements))
+        with exchange.writing() as session:
+            for number in range(20):
+                post_offer(session, title=f"Another workshop, the {number}th")
+                post_need(session, title=f"Another need, the {number}th")
+    assert asked[0] == asked[1]
 
 
 def test_a_match_run_waits_for_the_vectors(exchange, many):
