@@ -299,7 +299,7 @@ def find_users(by: User, text: str = "", role: str = "") -> Select[User]:
             or_(
                 User.name.icontains(word, autoescape=True),
                 User.email.icontains(word, autoescape=True),
-                _organisation_matches(word),
+                organisation_matches(word),
             )
         )
     if role:
@@ -375,13 +375,13 @@ def find_organisations(text: str = "", kind: str = "") -> Select[Organisation]:
     """A query for organisations by name, acronym, alias or code, and by kind."""
     query = select(Organisation).where(Organisation.merged_into_id.is_(None))
     for word in text.split()[:MOST_WORDS]:
-        query = query.where(_organisation_matches(word))
+        query = query.where(organisation_matches(word))
     if kind:
         query = query.where(Organisation.kind == kind)
     return query.order_by(Organisation.code)
 
 
-def _organisation_matches(word: str) -> Any:
+def organisation_matches(word: str) -> Any:
     # Within a JSON column letters with accents stand escaped.
     escaped = json.dumps(word)[1:-1]
     return or_(

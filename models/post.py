@@ -218,7 +218,16 @@ class Post(Translated, Base):
         """
         if self.status in PUBLICLY_READABLE or self.is_own_of(user):
             return True
-        return self.status not in OWN_ONLY and self.can_be_moderated_by(user)
+        return self._is_handed_in() and self.can_be_moderated_by(user)
+
+    def _is_handed_in(self) -> bool:
+        """Whether the present text, or one before it, was given to the moderators to read.
+
+        One that was taken back before, or returned instead of endorsed, was not.
+        """
+        if self.status in OWN_ONLY:
+            return False
+        return self.status == PostStatus.SUBMITTED or self.submitted_at is not None
 
     def is_own_of(self, user: User | None) -> bool:
         """Whether the post is the person's own to read whole: of her organisation, or her text.
@@ -301,6 +310,7 @@ class Post(Translated, Base):
             raise InvalidInput(missing)
         if by.is_delegate:
             self.move_to(PostStatus.TO_ENDORSE)
+            self.submitted_at = None
             return
         self.move_to(PostStatus.SUBMITTED)
         self.submitted_at = utc_now()

@@ -1,4 +1,4 @@
-"""Delegation: a focal point's colleagues, and the needs of theirs that she endorses."""
+"""Delegation: a focal point's colleagues, the needs of theirs that she endorses, and who oversees."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
+from broker.delegation import (
+    STATES,
+    EndorsementFilter,
+    count_endorsements,
+    delegations_of,
+    endorsements_of,
+    find_delegations,
+    find_endorsements,
+)
 from broker.endorsements import (
     DelegateSchema,
     decline_endorsement,
@@ -18,7 +27,7 @@ from broker.endorsements import (
 )
 from broker.messages import field_problems
 from broker.posts import get_post
-from broker.web.access import allow, person
+from broker.web.access import MODERATORS, allow, person
 from broker.web.forms import read_form
 from broker.web.presentation import paginate, post_address
 from broker.web.reading import database, exchange, today
@@ -98,6 +107,53 @@ def give_back(post_id: int) -> Any:
         return redirect(post_address(need))
     flash(_("The need is back with your colleague, with your comment."), "success")
     return redirect(post_address(need))
+
+
+@pages.get("/secretariat/endorsements")
+@allow(MODERATORS)
+def overview() -> str:
+    """Needs that colleagues sent to their focal point, and what became of each."""
+    session, by = database(), person()
+    filters = EndorsementFilter(_state(), _country(), _words())
+    page = paginate(session, find_endorsements(by, filters))
+    return render_template(
+        "secretariat/endorsements.html",
+        page=page,
+        rows=endorsements_of(session, by, page.rows),
+        counts=count_endorsements(session, by),
+        filters=filters,
+        STATES=STATES,
+    )
+
+
+@pages.get("/secretariat/delegations")
+@allow(MODERATORS)
+def delegations() -> str:
+    """Who writes needs for whose country, invited by whom, since when."""
+    session, by = database(), person()
+    text, country = _words(), _country()
+    page = paginate(session, find_delegations(by, text, country))
+    return render_template(
+        "secretariat/delegations.html",
+        page=page,
+        rows=delegations_of(session, page.rows),
+        text=text,
+        country=country,
+    )
+
+
+def _words() -> str:
+    return " ".join(request.args.get("q", "")[:200].split())
+
+
+def _state() -> str:
+    asked = request.args.get("state", "")
+    return asked if asked in STATES else ""
+
+
+def _country() -> str:
+    asked = request.args.get("country", "")
+    return asked if asked in exchange().reference.codes("region_country") else ""
 
 
 def _need(post_id: int) -> Need:

@@ -14,7 +14,9 @@ from werkzeug.wrappers import Response
 
 from broker.accounts import find_organisation, set_active, set_trusted
 from broker.audit_trail import ACTION_NAMES, ENTITY_NAMES, EventFilter, changes_of, find_events
+from broker.delegation import delegations_of
 from broker.duplicates import FACT_NAMES, doubles_in_queue
+from broker.endorsements import find_delegates
 from broker.explanations import BAND_NAMES, COMPONENT_NAMES
 from broker.jobs import start_job
 from broker.messages import field_problems
@@ -22,7 +24,7 @@ from broker.posts import get_post, seals_money, visible_content
 from broker.replay import replay_run, replay_sentences
 from broker.report.answers import ANSWER_TIME, INTEREST_NAMES
 from broker.report.figures import key_figures
-from broker.report.rows import ReportRows, choose_run, run_pairs
+from broker.report.rows import ReportRows, choose_run, count, run_pairs
 from broker.report.scope import ReportScope
 from broker.runs import count_by_band, get_run
 from broker.schemas import Strict
@@ -258,6 +260,8 @@ def _user(found: User, typed: Any = None, problems: Mapping[str, Any] | None = N
         typed=typed or present,
         problems=problems or {},
         organisations=_organisation_choices(),
+        delegation=delegations_of(database(), [found])[0] if found.is_delegate else None,
+        colleagues=count(database(), find_delegates(found)),
     )
 
 

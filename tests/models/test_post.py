@@ -24,6 +24,7 @@ from models import (
     PostStatus,
     PostVersion,
     Role,
+    utc_now,
 )
 from tests.factories import (
     TODAY,
@@ -280,7 +281,7 @@ def test_offer_that_comes_back_says_what_is_already_committed(
 def test_everybody_reads_what_was_published_and_others_only_their_own(
     session: Session, status: PostStatus
 ) -> None:
-    need = make_need(session, status=status)
+    need = make_need(session, status=status, submitted_at=utc_now())
     public = status in {
         PostStatus.PUBLISHED,
         PostStatus.PARTLY_COMMITTED,
@@ -292,6 +293,15 @@ def test_everybody_reads_what_was_published_and_others_only_their_own(
     assert need.can_be_seen_by(make_user(session)) == public
     assert need.can_be_seen_by(make_user(session, need.organisation))
     assert need.can_be_seen_by(make_secretariat(session)) == (status not in OWN_ONLY)
+
+
+@pytest.mark.parametrize("status", [PostStatus.RETURNED, PostStatus.WITHDRAWN])
+def test_what_was_never_handed_in_is_its_organisations_alone(
+    session: Session, status: PostStatus
+) -> None:
+    need = make_need(session, status=status, submitted_at=None)
+    assert need.can_be_seen_by(make_user(session, need.organisation))
+    assert not need.can_be_seen_by(make_secretariat(session))
 
 
 def test_provider_edits_offers_and_never_a_need(session: Session) -> None:

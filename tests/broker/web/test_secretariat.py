@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import select
 
 from broker.accounts import sign_in as check_password
+from broker.endorsements import invite_delegate
 from broker.jobs import do_waiting_jobs
-from broker.posts import edit_post, save_draft
+from broker.posts import edit_post, save_draft, submit_post
 from models import (
     AgreementStatus,
     AuditEvent,
@@ -23,7 +24,7 @@ from models import (
     Role,
     User,
 )
-from tests.broker.factories import make_person, post_need, post_offer
+from tests.broker.factories import days, make_person, post_need, post_offer
 from tests.broker.report_factories import make_interest, make_run
 from tests.factories import make_agreement
 
@@ -556,3 +557,67 @@ def test_a_post_of_few_words_is_called_vague(exchange, office):
     with exchange.writing() as session:
         post_need(session, title="Help", status=PostStatus.SUBMITTED)
     assert "Few words:" in _text(office.get("/secretariat/queue"))
+
+
+# --- Endorsements and delegations
+
+
+@pytest.fixture
+def delegated(exchange):
+    """A colleague of the focal point of Peru who has sent a need."""
+    with exchange.writing() as session:
+        peru = make_person(session, Role.FOCAL_POINT)
+        colleague = {"email": "water@ministry.example", "name": "Water desk", "ministry": "Water"}
+        delegate, _password = invite_delegate(session, peru, colleague, exchange.reference)
+        data = {
+            "title": "Measure our rivers", "description": "How clean are they?",
+            "support": [{"kind": "technical_support"}],
+        }  # fmt: skip
+        need = save_draft(session, delegate, "need", data, exchange.reference)
+        submit_post(session, delegate, need, exchange.reference, today=days(0))
+        return delegate.id, need.reference
+
+
+def test_the_list_of_endorsements_keeps_what_nobody_else_may_read(office, andean, delegated):
+    for browser in (office, andean):
+        text = _text(browser.get("/secretariat/endorsements"))
+        assert delegated[1] in text
+        assert "Water desk" in text
+        assert "waits for the focal point (1)" in text
+        assert "Measure our rivers" not in text
+    assert "Water desk" not in _text(office.get("/secretariat/endorsements?country=CR"))
+    assert "Water desk" not in _text(office.get("/secretariat/endorsements?state=endorsed"))
+    assert "Water desk" in _text(office.get("/secretariat/endorsements?state=nonsense&country=x"))
+
+
+def test_who_writes_for_whom_leads_to_the_account_and_its_needs(office, andean, delegated):
+    page = office.get("/secretariat/delegations").text
+    assert f"/secretariat/users/{delegated[0]}" in page
+    assert "q=Water+desk&amp;state=waiting" in page
+    assert f"/secretariat/users/{delegated[0]}" not in andean.get("/secretariat/delegations").text
+    assert "Invited by" in office.get(f"/secretariat/users/{delegated[0]}").text
+    assert "needs and endorsements" in office.get("/secretariat/users?role=delegate").text
+
+
+def test_a_focal_points_account_tells_how_many_colleagues_write(exchange, office, delegated):
+    with exchange.reading() as session:
+        focal = session.scalars(select(User).where(User.role == Role.FOCAL_POINT)).one().id
+    assert "1 colleague" in office.get(f"/secretariat/users/{focal}").text
+
+
+def test_the_lists_cost_as_many_queries_for_one_need_as_for_many(
+    exchange, office, delegated, count_queries
+):
+    def queries(address):
+        with count_queries() as statements:
+            assert office.get(address).status_code == 200
+        return len(statements)
+
+    addresses = ("/secretariat/endorsements", "/secretariat/delegations")
+    before = [queries(address) for address in addresses]
+    with exchange.writing() as session:
+        for code in ("gov-pe", "gov-ec", "gov-cr", "gov-br"):
+            author = make_person(session, Role.DELEGATE, code, ministry="Mines")
+            post_need(session, code, author=author, status="to_endorse")
+    assert [queries(address) for address in addresses] == before
+    assert max(before) < 15
