@@ -14,7 +14,6 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_login import login_user
-from jinja2 import FileSystemBytecodeCache
 from sqlalchemy import event
 
 from broker.exchange import Exchange
@@ -33,11 +32,21 @@ SignIn = Callable[..., FlaskClient]
 CountQueries = Callable[[], AbstractContextManager[list[str]]]
 
 
+def _settings(home: Path, database_url: str = "") -> Settings:
+    return Settings(
+        home=home,
+        database_url=database_url,
+        secret_key="for tests alone",
+        language="en",
+        encoder="none",
+    ).completed()
+
+
 @pytest.fixture(scope="session")
 def reference_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a database that holds the shipped reference data, made once and copied."""
     home = tmp_path_factory.mktemp("reference")
-    exchange = Exchange(Settings(home=home, secret_key="for tests alone").completed())
+    exchange = Exchange(_settings(home))
     upgrade(exchange.database)
     with exchange.writing() as session:
         load_reference_data(session, FIXTURES / "reference")
@@ -53,7 +62,7 @@ def postgres_reference(postgres_server: Callable[[str], str]) -> Iterator[str]:
         engine.dispose()
         url = engine.url.render_as_string(hide_password=False)
         with tempfile.TemporaryDirectory() as home:
-            exchange = Exchange(Settings(home=Path(home), database_url=url).completed())
+            exchange = Exchange(_settings(Path(home), url))
             with exchange.writing() as session:
                 load_reference_data(session, FIXTURES / "reference")
             exchange.database.dispose()
@@ -79,32 +88,34 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
 def exchange(reference_home: Path, tmp_path: Path, database_url: str) -> Iterator[Exchange]:
     """An exchange of its own for each test, with reference data and nothing else."""
     shutil.copytree(reference_home, tmp_path / "home")
-    running = Exchange(
-        Settings(
-            home=tmp_path / "home",
-            database_url=database_url,
-            secret_key="for tests alone",
-            language="en",
-            encoder="none",
-        ).completed()
-    )
+    running = Exchange(_settings(tmp_path / "home", database_url))
     yield running
     running.database.dispose()
 
 
 @pytest.fixture(scope="session")
-def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
-    """Templates compiled once for all the applications of a test run."""
-    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+def application(reference_home: Path) -> Flask:
+    """The web application, made once: what it tells, it reads from the exchange that it is given.
+
+    Forms need no token here.
+    """
+    exchange = Exchange(_settings(reference_home))
+    made = create_app(exchange=exchange)
+    exchange.database.dispose()
+    made.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
+    return made
 
 
 @pytest.fixture
-def app(exchange: Exchange, compiled_templates: FileSystemBytecodeCache) -> Flask:
-    """The web application of that exchange; forms need no token here."""
-    app = create_app(exchange=exchange)
-    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
-    app.jinja_env.bytecode_cache = compiled_templates
-    return app
+def app(application: Flask, exchange: Exchange) -> Iterator[Flask]:
+    """The web application of that exchange; what a test changes in its settings is undone."""
+    settings = dict(application.config)
+    application.extensions["exchange"] = exchange
+    for limiter in application.extensions["limiter"]:
+        limiter.reset()
+    yield application
+    application.config.clear()
+    application.config.update(settings)
 
 
 @pytest.fixture
