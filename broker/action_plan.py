@@ -14,7 +14,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from marshmallow import fields, validate
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, selectinload
 from sqlalchemy.orm.attributes import flag_modified
 
@@ -129,10 +129,18 @@ WHOLE_LINE = (
 # --- Plans ----------------------------------------------------------------------------------
 
 
-def find_plans(starts: int | None = None) -> Select[ActionPlan]:
-    """A query for the plans, of one cycle or of all; the newest cycle first."""
+def find_plans(starts: int | None = None, scope: str = "") -> Select[ActionPlan]:
+    """A query for the plans, of one cycle and scope or of all; the newest cycle first."""
     query = select(ActionPlan).order_by(ActionPlan.starts.desc(), ActionPlan.scope)
-    return query.where(ActionPlan.starts == starts) if starts is not None else query
+    if starts is not None:
+        query = query.where(ActionPlan.starts == starts)
+    return query.where(ActionPlan.scope == scope) if scope else query
+
+
+def count_plans(session: Session) -> dict[int, int]:
+    """First year of each cycle → how many plans there are for it, the newest first."""
+    query = select(ActionPlan.starts, func.count()).group_by(ActionPlan.starts)
+    return dict(session.execute(query.order_by(ActionPlan.starts.desc())).all())
 
 
 def get_plan(session: Session, plan_id: int) -> ActionPlan:
@@ -202,8 +210,7 @@ def open_plan(
 
 def settle_plan(session: Session, by: User, plan: ActionPlan, status: PlanStatus) -> None:
     """Adopt a plan, open an adopted one again, or close it at the end of its cycle."""
-    may = by.is_secretariat if plan.scope == REGION else plan.can_be_edited_by(by)
-    if not may:
+    if not plan.can_be_settled_by(by):
         raise NotAllowed("edit_plan")
     if status == PlanStatus.ADOPTED and not session.scalars(find_lines(plan).limit(1)).first():
         raise Conflict("plan_is_empty")
@@ -272,8 +279,8 @@ def save_line(
     """
     _require_writable(by, plan, line)
     values = load(LineSchema, data, reference)
-    if line is not None and revision is not None and revision != line.revision:
-        raise Conflict("line_changed")
+    if line is not None:
+        _require_revision(line, revision)
     chosen_by = plan if line is None else line.subregion_plan or plan
     if not chosen_by.is_countrys and (line is None or line.dimension != values["dimension"]):
         require_room(session, chosen_by, values["dimension"])
@@ -306,6 +313,11 @@ def _require_writable(by: User, plan: ActionPlan, line: PlanLine | None) -> None
         raise Conflict("plan_is_adopted")
 
 
+def _require_revision(line: PlanLine, revision: int | None) -> None:
+    if revision not in (None, line.revision):
+        raise Conflict("line_changed")
+
+
 def _write_indicators(line: PlanLine, wanted: Sequence[Mapping[str, Any]]) -> None:
     """Put the indicators in; one of the same name keeps its reports."""
     known = {one.name: one for one in line.indicators}
@@ -315,9 +327,12 @@ def _write_indicators(line: PlanLine, wanted: Sequence[Mapping[str, Any]]) -> No
             setattr(indicator, name, value)
 
 
-def remove_line(session: Session, by: User, plan: ActionPlan, line: PlanLine) -> None:
-    """Take a line out of a plan."""
+def remove_line(
+    session: Session, by: User, plan: ActionPlan, line: PlanLine, *, revision: int | None = None
+) -> None:
+    """Take a line out of a plan; that revision of it alone, where one is given."""
     _require_writable(by, plan, line)
+    _require_revision(line, revision)
     record(session, by, "plan.line_removed", line, before=content_of_line(line))
     plan.lines.remove(line)
 
@@ -326,6 +341,7 @@ def report_progress(
     session: Session,
     by: User,
     plan: ActionPlan,
+    line: PlanLine,
     indicator_id: int,
     data: Mapping[str, Any],
     reference: Reference,
@@ -345,16 +361,16 @@ def report_progress(
         raise NotAllowed("edit_plan")
     if plan.status == PlanStatus.CLOSED:
         raise Conflict("plan_is_closed")
-    found = [one for line in plan.lines for one in line.indicators if one.id == indicator_id]
-    if not found:
+    found = next((one for one in line.indicators if one.id == indicator_id), None)
+    if found is None:
         raise NotFound("no_such_indicator", id=indicator_id)
     values = load(PlanReportSchema, data, reference)
     if values["on"] > today:
         raise InvalidInput({"on": [("future_date", {})]})
-    report = PlanReport(indicator=found[0], by_id=by.id, **values)
+    report = PlanReport(indicator=found, by_id=by.id, **values)
     session.add(report)
     session.flush()
-    record(session, by, "plan.progress", report, after={"indicator": found[0].name, **values})
+    record(session, by, "plan.progress", report, after={"indicator": found.name, **values})
     return report
 
 

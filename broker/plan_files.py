@@ -337,6 +337,14 @@ class Brought:
     same: int
     problems: list[dict[str, Any]]
 
+    def by_row(self) -> dict[str, dict[str, list[str]]]:
+        """Number of a row → column → its problems."""
+        found: dict[str, dict[str, list[str]]] = {}
+        for one in self.problems:
+            row = found.setdefault(str(one["row"]), {})
+            row.setdefault(one["column"], []).append(str(one["problem"]))
+        return found
+
 
 def bring_matrix(
     session: Session, by: User, plan: ActionPlan, content: bytes, reference: Reference
@@ -358,7 +366,7 @@ def bring_matrix(
     known = {str(line.id): line for line in plan.lines}
     counts = {"added": 0, "changed": 0, "same": 0}
     problems: list[dict[str, Any]] = []
-    for row in read_rows(content, [column.name for column in columns]):
+    for row in read_rows(content, columns):
         problems += [
             {"row": row.number, "column": name, "problem": words}
             for name, words in row.refused.items()

@@ -7,7 +7,7 @@ out when the line is read, and marked as such: nobody types them twice.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -16,6 +16,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
+from broker.reference import Reference
+from broker.schemas import Strict, Text, load
 from models import (
     LIVE,
     PUBLICLY_REGISTERED,
@@ -117,7 +119,20 @@ def _summed(known: Known) -> Known:
     return Known(known.needs, known.offers, known.agreements, sums, places, list(actors.values()))
 
 
-def link_to_line(session: Session, by: User, plan: ActionPlan, line: PlanLine, text: str) -> None:
+class LinkSchema(Strict):
+    """What serves a line: a post or an agreement."""
+
+    reference = Text(80, required=True)
+
+
+def link_to_line(
+    session: Session,
+    by: User,
+    plan: ActionPlan,
+    line: PlanLine,
+    data: Mapping[str, Any],
+    reference: Reference,
+) -> None:
     """Say that a post or an agreement serves a line, by its reference.
 
     Raises
@@ -129,11 +144,12 @@ def link_to_line(session: Session, by: User, plan: ActionPlan, line: PlanLine, t
     """
     if not plan.can_be_edited_by(by):
         raise NotAllowed("edit_plan")
-    kind, entity_id = _referred(session, text.strip().lower())
+    named = load(LinkSchema, data, reference)["reference"].lower()
+    kind, entity_id = _referred(session, named)
     if any((link.kind, link.entity_id) == (kind, entity_id) for link in line.links):
         raise Conflict("linked_already")
     line.links.append(PlanLink(kind=kind, entity_id=entity_id))
-    record(session, by, "plan.linked", line, after={"link": text.strip().lower()})
+    record(session, by, "plan.linked", line, after={"link": named})
 
 
 def _referred(session: Session, reference: str) -> tuple[str, int]:

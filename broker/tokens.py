@@ -36,6 +36,7 @@ SCOPE_NAMES = {
     "write:posts": _l("write posts"),
     "write:matches": _l("express interest, answer and dismiss matches"),
     "write:agreements": _l("negotiate, sign and follow agreements"),
+    "write:plans": _l("write the action plan"),
     "moderate": _l("publish posts and give them back"),
     "secretariat": _l("conduct clearing rounds"),
     CALENDAR: _l("my calendar, and nothing else"),

@@ -13,7 +13,7 @@ from models.base import Base, utc_now
 from models.errors import Conflict, NotAllowed
 from models.life import Life
 from models.reference import Country
-from models.user import Role, User
+from models.user import MODERATORS, Role, User
 
 CYCLE = 2
 """Years of a cycle of the plan."""
@@ -23,6 +23,10 @@ MOST_CHOSEN = 4
 
 REGION = "regional"
 """The scope of the plan that the subregions' priority lines make together."""
+
+
+PLAN_KEEPERS = frozenset({Role.FOCAL_POINT}) | MODERATORS
+"""Who keeps a plan: a country's, a subregion's, or any."""
 
 
 class PlanStatus(StrEnum):
@@ -103,6 +107,12 @@ class ActionPlan(Base):
             country = user.organisation.country_code
             return user.role == Role.FOCAL_POINT and country == self.country_code
         return user.role == Role.COORDINATOR and user.subregion == self.scope
+
+    def can_be_settled_by(self, user: User | None) -> bool:
+        """Who edits a plan adopts and closes it; the region's is settled by the secretariat."""
+        if self.scope == REGION:
+            return user is not None and user.active and user.is_secretariat
+        return self.can_be_edited_by(user)
 
     def require_editable(self, user: User) -> None:
         """Raise :class:`NotAllowed` for those who may not, :class:`Conflict` once it is adopted."""

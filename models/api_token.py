@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from models.action_plan import PLAN_KEEPERS
 from models.base import Base, utc_now
 from models.user import MODERATORS, NEED_POSTERS, OFFER_POSTERS, Role, User
 
@@ -18,6 +19,7 @@ SCOPES: dict[str, frozenset[Role]] = {
     "write:posts": NEED_POSTERS | OFFER_POSTERS,
     "write:matches": NEED_POSTERS | OFFER_POSTERS,
     "write:agreements": NEED_POSTERS | OFFER_POSTERS,
+    "write:plans": PLAN_KEEPERS,
     "moderate": MODERATORS,
     "secretariat": frozenset({Role.SECRETARIAT}),
     CALENDAR: frozenset(Role) - {Role.PUBLIC},

@@ -31,7 +31,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 PREFIX = "/api/v1"
 
-STALE = frozenset({"post_changed", "changed_meanwhile", "terms_changed"})
+STALE = frozenset({"post_changed", "changed_meanwhile", "terms_changed", "line_changed"})
 """Conflicts that say that the caller has read an older version."""
 
 
@@ -61,6 +61,7 @@ class Door(Blueprint):
         takes: type[Schema] | None = None,
         draft: bool = False,
         as_sent: bool = False,
+        takes_file: tuple[str, ...] = (),
         query: type[Schema] | None = None,
         versioned: bool = False,
         needs_version: bool = False,
@@ -80,6 +81,8 @@ class Door(Blueprint):
             The body. The function gets it, checked, as ``data``: loaded, or with ``as_sent`` as
             the caller wrote it, for use cases that load it themselves. ``draft`` lets required
             fields be missing.
+        takes_file : tuple of str
+            Kinds of a file (media types) that is the body; the function gets it as ``content``.
         query : type of Schema, optional
             The parameters after the question mark, given to the function as ``query``.
         versioned : bool
@@ -103,6 +106,8 @@ class Door(Blueprint):
                 def answer() -> Response:
                     if takes is not None:
                         values["data"] = read_body(takes, draft=draft, as_sent=as_sent)
+                    if takes_file:
+                        values["content"] = read_file(takes_file)
                     try:
                         said = view(**values)
                         if request.method not in SAFE_METHODS:
@@ -119,7 +124,7 @@ class Door(Blueprint):
             opened = allow(roles)(guarded)
             opened = self.doc(
                 **_documented(
-                    roles, scope, gives, status, takes, draft, query,
+                    roles, scope, gives, status, _body(takes, draft, takes_file), query,
                     versioned and method == "GET", needs_version, repeatable,
                 )
             )(opened)  # fmt: skip
@@ -221,6 +226,13 @@ def read_body(schema: type[Schema], *, draft: bool = False, as_sent: bool = Fals
     return data if as_sent else loaded
 
 
+def read_file(kinds: tuple[str, ...]) -> bytes:
+    """The body of the request, as it came; another kind of file than these is refused."""
+    if request.mimetype not in kinds:
+        raise UnsupportedMediaType
+    return request.get_data()
+
+
 def _refuse_constant(name: str) -> Any:
     raise ValueError(name)
 
@@ -261,8 +273,7 @@ def _documented(
     scope: str,
     gives: type[Schema] | None,
     status: int,
-    takes: type[Schema] | None,
-    draft: bool,
+    body: dict[str, Any],
     query: type[Schema] | None,
     conditional: bool,
     needs_version: bool,
@@ -270,9 +281,9 @@ def _documented(
 ) -> dict[str, Any]:
     """What the OpenAPI document says of an operation."""
     public = Role.PUBLIC in roles
-    problems = [400, 406, 422, 429, 500] if query or takes else [400, 406, 429, 500]
+    problems = [400, 406, 422, 429, 500] if query or body else [400, 406, 429, 500]
     problems += [401, 403, 404]
-    if takes is not None:
+    if body:
         problems += [413, 415]
     if scope:
         problems += [409]
@@ -308,12 +319,18 @@ def _documented(
     }
     if scope:
         documented["x-scope"] = scope.split()
-    if takes is not None:
-        documented["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": takes(partial=draft)}},
-        }
+    if body:
+        documented["requestBody"] = {"required": True, "content": body}
     return documented
+
+
+def _body(
+    takes: type[Schema] | None, draft: bool, takes_file: tuple[str, ...]
+) -> dict[str, dict[str, Any]]:
+    """What the document says of the body: its kinds, and the schema of each."""
+    if takes is not None:
+        return {"application/json": {"schema": takes(partial=draft)}}
+    return {kind: {"schema": {"type": "string", "format": "binary"}} for kind in takes_file}
 
 
 _LANGUAGE = {

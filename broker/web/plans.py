@@ -54,6 +54,7 @@ from broker.plan_files import (
 )
 from broker.plan_support import (
     Known,
+    LinkSchema,
     known_of,
     link_to_line,
     suggest_links,
@@ -76,13 +77,10 @@ from models import (
     NotFound,
     PlanLine,
     PlanStatus,
-    Role,
 )
+from models.action_plan import PLAN_KEEPERS
 
 pages = Blueprint("plans", __name__)
-
-KEEPERS = frozenset({Role.FOCAL_POINT}) | MODERATORS
-"""Who keeps a plan: a country's, a subregion's, or any."""
 
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 SPARE_ROWS = 2
@@ -131,7 +129,7 @@ def _list(problems: Mapping[str, Any] | None = None, notice: str = "") -> str:
 
 
 @pages.post("/plans")
-@allow(KEEPERS)
+@allow(PLAN_KEEPERS)
 def start() -> Any:
     """Open a plan for a cycle."""
     typed = read_form(request.form, PlanSchema)
@@ -173,7 +171,7 @@ def _matrix(plan_id: int, brought: Brought | None = None, notice: str = "") -> s
         common=common,
         progress=progress_of(lines.values(), today=today()),
         can_edit=can_edit,
-        can_settle=can_edit or (plan.scope == REGION and reader() and reader().is_secretariat),  # type: ignore[union-attr]
+        can_settle=plan.can_be_settled_by(reader()),
         brought=brought,
         notice=notice,
     )
@@ -238,7 +236,7 @@ def _line_page(
 
 
 @pages.route("/plans/<int:plan_id>/lines/new", methods=["GET", "POST"])
-@allow(KEEPERS)
+@allow(PLAN_KEEPERS)
 def new_line(plan_id: int) -> Any:
     """Write a line into the plan."""
     plan = get_plan(database(), plan_id)
@@ -249,7 +247,7 @@ def new_line(plan_id: int) -> Any:
 
 
 @pages.route("/plans/<int:plan_id>/lines/<int:line_id>/edit", methods=["GET", "POST"])
-@allow(KEEPERS)
+@allow(PLAN_KEEPERS)
 def edit_line(plan_id: int, line_id: int) -> Any:
     """Change a line."""
     plan = get_plan(database(), plan_id)
@@ -305,7 +303,7 @@ def _form(
 
 
 @pages.route("/plans/<int:plan_id>/lines/<int:line_id>/remove", methods=["GET", "POST"])
-@allow(KEEPERS)
+@allow(PLAN_KEEPERS)
 def remove(plan_id: int, line_id: int) -> Any:
     """Take a line out, after a question."""
     plan = get_plan(database(), plan_id)
@@ -319,13 +317,14 @@ def remove(plan_id: int, line_id: int) -> Any:
 
 
 @pages.post("/plans/<int:plan_id>/lines/<int:line_id>/links")
-@allow(KEEPERS)
+@allow(PLAN_KEEPERS)
 def link(plan_id: int, line_id: int) -> Any:
     """Say that a post or an agreement serves the line."""
     plan = get_plan(database(), plan_id)
-    typed = request.form.get("reference", "")
+    typed = read_form(request.form, LinkSchema)
     try:
-        link_to_line(database(), person(), plan, get_line(plan, line_id), typed)
+        line = get_line(plan, line_id)
+        link_to_line(database(), person(), plan, line, typed, exchange().reference)
     except (InvalidInput, Conflict) as error:
         database().rollback()
         problems = (
@@ -333,13 +332,13 @@ def link(plan_id: int, line_id: int) -> Any:
             if isinstance(error, InvalidInput)
             else {"reference": [sentence(error)]}
         )
-        page = _line_page(plan_id, line_id, problems, {"reference": typed})
+        page = _line_page(plan_id, line_id, problems, typed)
         return page, status_of(error)
     return redirect(url_for("plans.line", plan_id=plan_id, line_id=line_id, _anchor="links"))
 
 
 @pages.post("/plans/<int:plan_id>/lines/<int:line_id>/links/<int:link_id>/remove")
-@allow(KEEPERS)
+@allow(PLAN_KEEPERS)
 def unlink(plan_id: int, line_id: int, link_id: int) -> Response:
     """Take a link off."""
     plan = get_plan(database(), plan_id)
@@ -348,7 +347,7 @@ def unlink(plan_id: int, line_id: int, link_id: int) -> Response:
 
 
 @pages.post("/plans/<int:plan_id>/lines/<int:line_id>/indicators/<int:indicator_id>")
-@allow(KEEPERS)
+@allow(PLAN_KEEPERS)
 def report(plan_id: int, line_id: int, indicator_id: int) -> Any:
     """Report a value of an indicator."""
     plan = get_plan(database(), plan_id)
@@ -358,6 +357,7 @@ def report(plan_id: int, line_id: int, indicator_id: int) -> Any:
             database(),
             person(),
             plan,
+            get_line(plan, line_id),
             indicator_id,
             typed,
             exchange().reference,
@@ -372,7 +372,7 @@ def report(plan_id: int, line_id: int, indicator_id: int) -> Any:
 
 
 @pages.post("/plans/<int:plan_id>/settle")
-@allow(KEEPERS)
+@allow(PLAN_KEEPERS)
 def settle(plan_id: int) -> Any:
     """Adopt a plan, open it again, or close it."""
     plan = get_plan(database(), plan_id)
@@ -386,7 +386,7 @@ def settle(plan_id: int) -> Any:
 
 
 @pages.post("/plans/<int:plan_id>/matrix")
-@allow(KEEPERS)
+@allow(PLAN_KEEPERS)
 def bring(plan_id: int) -> Any:
     """Bring a matrix that was filled in at a meeting: all of it is kept, or nothing."""
     plan = get_plan(database(), plan_id)

@@ -104,7 +104,7 @@ def test_a_line_is_written_changed_and_removed_with_its_trail(exchange, people, 
     line = save_line(session, by, plan, LINE, reference)
     indicator = line.indicators[0]
     report_progress(
-        session, by, plan, indicator.id, {"on": "2026-01-31", "value": 6}, reference,
+        session, by, plan, line, indicator.id, {"on": "2026-01-31", "value": 6}, reference,
         today=date(2026, 5, 1),
     )  # fmt: skip
     changed = {**LINE, "priority": "Buy better", "horizon": "short"}
@@ -146,12 +146,12 @@ def test_an_adopted_plan_changes_no_more_but_goes_on_being_reported(exchange, pe
         save_line(session, by, plan, LINE, reference)
     number = line.indicators[0].id
     values = {"on": "2026-01-31", "value": 4}
-    report_progress(session, by, plan, number, values, reference, today=date(2026, 2, 1))
+    report_progress(session, by, plan, line, number, values, reference, today=date(2026, 2, 1))
     with pytest.raises(InvalidInput):
-        report_progress(session, by, plan, number, values, reference, today=date(2026, 1, 1))
+        report_progress(session, by, plan, line, number, values, reference, today=date(2026, 1, 1))
     settle_plan(session, by, plan, PlanStatus.CLOSED)
     with pytest.raises(Conflict, match="plan_is_closed"):
-        report_progress(session, by, plan, number, values, reference, today=date(2026, 2, 1))
+        report_progress(session, by, plan, line, number, values, reference, today=date(2026, 2, 1))
 
 
 def test_a_subregion_has_four_lines_of_a_dimension_and_no_fifth(exchange, people, session):
@@ -263,15 +263,15 @@ def test_resources_and_actors_fill_from_what_is_linked(exchange, people, session
     plan = peru(session, people, exchange)
     line = save_line(session, by, plan, {**LINE, "mandates": ["pe.10"]}, reference)
     assert [post.id for post in suggest_links(session, plan, line)] == [need.id, offer.id]
-    link_to_line(session, by, plan, line, offer.reference.upper())
+    link_to_line(session, by, plan, line, {"reference": offer.reference.upper()}, reference)
     session.flush()
     known = known_of(session, [line])[line.id]
     assert [one.code for one in known.actors] == ["tf-procurement"]
     assert [post.id for post in suggest_links(session, plan, line)] == [need.id]
     with pytest.raises(Conflict, match="linked_already"):
-        link_to_line(session, by, plan, line, offer.reference)
+        link_to_line(session, by, plan, line, {"reference": offer.reference}, reference)
     with pytest.raises(InvalidInput):
-        link_to_line(session, by, plan, line, draft.reference)
+        link_to_line(session, by, plan, line, {"reference": draft.reference}, reference)
     unlink_from_line(session, by, plan, line, line.links[0].id)
     session.flush()
     assert known_of(session, [line]) == {}
@@ -288,7 +288,7 @@ def test_progress_sums_up_what_was_reported(exchange, people, session):
     line = save_line(session, by, plan, {**LINE, "indicators": indicators}, reference)
     for one, value in zip(line.indicators, (5, 8), strict=False):
         report_progress(
-            session, by, plan, one.id, {"on": "2026-01-31", "value": value}, reference,
+            session, by, plan, line, one.id, {"on": "2026-01-31", "value": value}, reference,
             today=date(2026, 3, 1),
         )  # fmt: skip
     found = progress_of([line], today=date(2026, 3, 1))

@@ -9,13 +9,14 @@ from marshmallow import Schema, fields
 
 from broker.agreements import standing
 from broker.api.answers.common import LinksSaid, maybe, plain, slice_schema, text, told
+from broker.api.answers.indicators import IndicatorRow, indicator
 from broker.api.answers.organisations import OrganisationName, organisation_name
 from broker.api.answers.posts import ShortPost, short_post
 from broker.schemas import TermsSchema
 from broker.terms import terms_content
 from broker.web.access import reader
 from broker.web.reading import today
-from models import Agreement, AgreementTerms, Indicator, Milestone
+from models import Agreement, AgreementTerms, Milestone
 
 TermsSaid = told(TermsSchema, "TermsSaid")
 
@@ -38,27 +39,6 @@ class MilestoneRow(Schema):
     due = fields.Date(required=True)
     done_on = maybe(fields.Date)
     evidence = text()
-
-
-class ReportedValue(Schema):
-    """A value reported for an indicator."""
-
-    on = fields.Date(required=True)
-    value = fields.Float(required=True)
-    note = text()
-
-
-class IndicatorRow(Schema):
-    """A measured quantity and its way to the target."""
-
-    id = fields.Integer(required=True)
-    name = text()
-    unit = text()
-    baseline = maybe(fields.Float)
-    target = fields.Float(required=True)
-    due = maybe(fields.Date)
-    progress = maybe(fields.Float)
-    reports = fields.List(fields.Nested(ReportedValue), required=True)
 
 
 class AgreementSaid(Schema):
@@ -157,7 +137,7 @@ def whole_agreement(found: Agreement) -> dict[str, Any]:
     negotiating = found.reads_negotiation(reader())
     return {
         **agreement(found),
-        "indicators": [_indicator(one, negotiating) for one in found.indicators],
+        "indicators": [indicator(one, notes=negotiating) for one in found.indicators],
         "closing_report": found.closing_report if negotiating else "",
     }
 
@@ -169,22 +149,6 @@ def _milestone(found: Milestone, whole: bool) -> dict[str, Any]:
         "due": plain(found.due),
         "done_on": plain(found.done_on),
         "evidence": found.evidence if whole else "",
-    }
-
-
-def _indicator(found: Indicator, whole: bool) -> dict[str, Any]:
-    return {
-        "id": found.id,
-        "name": found.name,
-        "unit": found.unit,
-        "baseline": found.baseline,
-        "target": found.target,
-        "due": plain(found.due),
-        "progress": found.progress(),
-        "reports": [
-            {"on": plain(r.on), "value": r.value, "note": r.note if whole else ""}
-            for r in found.reports
-        ],
     }
 
 

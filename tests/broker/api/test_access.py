@@ -47,6 +47,9 @@ def _of_posts(kind, posters):
 PAIR = "/matches/<int:need_id>/<int:offer_id>"
 AGREEMENT = "/agreements/<int:agreement_id>"
 ROUND = "/rounds/<int:round_id>"
+PLAN = "/plans/<int:plan_id>"
+PLAN_LINE = f"{PLAN}/lines/<int:line_id>"
+KEEPERS = MODERATORS | {FOCAL}
 
 TABLE = {
     **_of_posts("need", NEEDS),
@@ -87,6 +90,26 @@ TABLE = {
     ("GET", "/proposals"): (POSTERS, ""),
     ("GET", "/proposals/<int:proposal_id>"): (SIGNED_IN, ""),
     ("POST", "/proposals/<int:proposal_id>/answer"): (POSTERS, "write:matches"),
+    ("GET", "/plans"): (EVERYBODY, ""),
+    ("GET", "/plans/cycles"): (EVERYBODY, ""),
+    ("GET", PLAN): (EVERYBODY, ""),
+    ("GET", f"{PLAN}/lines"): (EVERYBODY, ""),
+    ("GET", PLAN_LINE): (EVERYBODY, ""),
+    ("GET", f"{PLAN}/common"): (EVERYBODY, ""),
+    ("GET", f"{PLAN_LINE}/suggested"): (KEEPERS, ""),
+    ("GET", f"{PLAN}/candidates"): (MODERATORS, ""),
+    **{
+        ("POST", path): (KEEPERS, "write:plans")
+        for path in (
+            "/plans", f"{PLAN}/settle", f"{PLAN}/matrix", f"{PLAN}/lines", f"{PLAN_LINE}/links",
+            f"{PLAN_LINE}/indicators/<int:indicator_id>/reports",
+        )
+    },
+    ("PATCH", PLAN_LINE): (KEEPERS, "write:plans"),
+    ("DELETE", PLAN_LINE): (KEEPERS, "write:plans"),
+    ("DELETE", f"{PLAN_LINE}/links/<int:link_id>"): (KEEPERS, "write:plans"),
+    ("POST", f"{PLAN}/priorities/<int:line_id>"): (MODERATORS, "write:plans"),
+    ("DELETE", f"{PLAN}/priorities/<int:line_id>"): (MODERATORS, "write:plans"),
     ("GET", "/taxonomies"): (EVERYBODY, ""),
     ("GET", "/taxonomies/<code:name>"): (EVERYBODY, ""),
     ("GET", "/countries"): (EVERYBODY, ""),

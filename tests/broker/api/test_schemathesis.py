@@ -12,13 +12,16 @@ from schemathesis import GenerationMode
 from schemathesis.checks import load_all_checks
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from broker.action_plan import open_plan, save_line
+from broker.sheets import XLSX
 from models import Match, MatchStatus, Role
 from tests.broker.api.conftest import ROOT
-from tests.broker.factories import post_need, post_offer
+from tests.broker.factories import make_person, post_need, post_offer
 
 pytestmark = pytest.mark.slow
 
 load_all_checks()
+schemathesis.serializer.alias([XLSX, "text/csv"], "application/octet-stream")
 
 EXAMPLES = {GenerationMode.POSITIVE: 10, GenerationMode.NEGATIVE: 6}
 """Requests of each operation, as the document allows and as it does not."""
@@ -42,6 +45,16 @@ def known(exchange):
         match = Match(need=need, offer=offer, status=MatchStatus.MUTUAL)
         session.add(match)
         session.flush()
+        by = make_person(session, Role.FOCAL_POINT)
+        data = {"scope": "PE", "starts": 2027}
+        plan = open_plan(session, by, data, exchange.reference)
+        line = {
+            "language": "es",
+            "dimension": "1",
+            "priority": "Compras públicas sostenibles",
+            "indicators": [{"name": "Ministerios con criterios", "target": 10}],
+        }
+        save_line(session, by, plan, line, exchange.reference)
         return {"need": need.id, "offer": offer.id}
 
 
