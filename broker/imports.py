@@ -299,7 +299,7 @@ def check_rows(
     """
     own = _require(by, kind)
     columns, labels = own.columns, Labels(reference)
-    rows = read_rows(content, [column.name for column in columns])
+    rows = read_rows(content, columns)
     seen: Counter[str] = Counter()
     found = []
     for count, row in enumerate(rows, start=1):
@@ -569,4 +569,4 @@ _SAVERS: dict[str, Callable[..., int]] = {
 
 def annotated(exchange: Exchange, brought: Import) -> bytes:
     """The file once more, as an XLSX in which every problem stands at its cell."""
-    return annotate(content_of(exchange, brought), brought.problems)
+    return annotate(content_of(exchange, brought), brought.problems, KINDS[brought.kind].columns)

@@ -173,8 +173,16 @@ class Count(fields.Integer):
         return super()._deserialize(value, attr, data, **kwargs)  # type: ignore[return-value]
 
 
+_DECIMAL_COMMA = re.compile(r"\d+,\d{1,2}|\d{1,3}(?:\.\d{3})+,\d{1,2}")
+_THOUSANDS_COMMA = re.compile(r"\d{1,3}(?:,\d{3})+\.\d{1,2}|\d{1,3}(?:,\d{3}){2,}")
+
+
 class Money(fields.Decimal):
-    """An amount with at most two decimals, not negative, finite."""
+    """An amount with at most two decimals, not negative, finite.
+
+    A comma before one or two last digits can only stand before cents (``1.234,50``); a comma or a
+    point before three is a thousand to one reader and a part to another, and is asked back.
+    """
 
     default_error_messages = {  # noqa: RUF012
         "invalid": _l("This is not an amount. Write digits, with a point before the cents."),
@@ -199,6 +207,10 @@ class Money(fields.Decimal):
             value = value.strip().replace("\u202f", "").replace("\xa0", "").replace(" ", "")
             if len(value) > 30:
                 raise self.make_error("too_large")
+            if _DECIMAL_COMMA.fullmatch(value):
+                value = value.replace(".", "").replace(",", ".")
+            elif _THOUSANDS_COMMA.fullmatch(value):
+                value = value.replace(",", "")
             if re.search(r"\.\d{3,}$", value):
                 # "72.900" is seventy-two thousand nine hundred to a reader of Spanish.
                 raise self.make_error("invalid")

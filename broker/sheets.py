@@ -12,35 +12,33 @@ template write them (``PE – Perú``).
 
 from __future__ import annotations
 
-import csv
+import difflib
 import io
 import itertools
 import re
 import unicodedata
-import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from flask_babel import force_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from marshmallow import Schema, fields
-from openpyxl import Workbook, load_workbook
+from openpyxl import Workbook
 from openpyxl.cell.cell import Cell
 from openpyxl.comments import Comment
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
-from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet.datavalidation import DataValidation
 
 from broker.field_names import FIELD_NAMES
 from broker.reference import Reference
 from broker.schemas import Code, Count, Day, Email, Money, Text
-from models import LANGUAGES, InvalidInput
+from broker.tables import Line, read_tables, refused
+from models import LANGUAGES
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 """Media type of a workbook."""
@@ -52,11 +50,6 @@ RECORDS = 3
 """Records of a list for which a template has columns."""
 
 MOST_ROWS = 5_000
-MOST_UNPACKED = 64 * 1024 * 1024
-"""Bytes to which a workbook may unpack."""
-MOST_RATIO = 200
-"""How many times larger than its packed form a part of a workbook may be."""
-MOST_PARTS = 2_000
 HEADING_ROWS = 8
 """Rows at the top among which the one with the columns' names is looked for."""
 
@@ -220,13 +213,8 @@ class Row:
     refused: dict[str, str]
 
 
-def read_rows(content: bytes, names: Iterable[str]) -> list[Row]:
+def read_rows(content: bytes, columns: tuple[Column, ...]) -> list[Row]:
     """The rows of a CSV or XLSX file, whichever it is.
-
-    Parameters
-    ----------
-    names : iterable of str
-        Columns that are known; others are told as a problem of the file.
 
     Raises
     ------
@@ -234,136 +222,126 @@ def read_rows(content: bytes, names: Iterable[str]) -> list[Row]:
         At ``file``: no such file, no heading, unknown columns, too many rows, or a workbook that
         unpacks to more than it should or that carries entities.
     """
-    known = set(names)
-    table = _read_workbook(content) if content[:2] == b"PK" else _read_csv(content)
-    top = list(itertools.islice(table, HEADING_ROWS))
-    named = [_named(cells) for _number, cells in top]
-    best = max(range(len(top)), key=lambda at: (_count(named[at], known), -at), default=0)
-    if not top or _count(named[best], known) < 2:
-        raise _refused("no_heading", names=", ".join(list(names)[:6]))
-    heading = named[best]
-    if unknown := sorted(set(heading.values()) - known):
-        raise _refused("unknown_columns", names=", ".join(unknown)[:300])
-    if twice := {name for name, count in Counter(heading.values()).items() if count > 1}:
-        raise _refused("columns_twice", names=", ".join(sorted(twice)))
+    table = _open_table(content, columns)
+    called, heading = headings(columns), table.heading
+    if unknown := sorted({text for text in heading.values() if text not in called.values()}):
+        names = ", ".join(_perhaps(text, called) for text in unknown)
+        raise refused("unknown_columns", names=names[:300])
+    if twice := {
+        name for name, count in Counter(filter(None, heading.values())).items() if count > 1
+    }:
+        raise refused("columns_twice", names=", ".join(sorted(twice)))
     rows: list[Row] = []
-    for number, cells in itertools.chain(top[best + 1 :], table):
-        row = _row(number, cells, heading)
+    for line in table.below():
+        row = _row(line, heading)
         if row.cells or row.refused:
             rows.append(row)
         if len(rows) > MOST_ROWS:
-            raise _refused("too_many_rows", most=MOST_ROWS)
+            raise refused("too_many_rows", most=MOST_ROWS)
     if not rows:
-        raise _refused("no_rows")
+        raise refused("no_rows")
     return rows
 
 
-def _named(cells: list[str | None]) -> dict[int, str]:
-    return {at: _name(text) for at, text in enumerate(cells) if text and text.strip()}
+PASSED_OVER = ""
+"""Stands for the column of problems of an annotated copy, which is not read."""
+
+PROBLEMS_NAME = _l("Problems")
 
 
-def _count(heading: Mapping[int, str], known: set[str]) -> int:
-    return len(known & set(heading.values()))
+@lru_cache(maxsize=16)
+def headings(columns: tuple[Column, ...]) -> dict[str, str]:
+    """What a column may be called → its name: the name itself, or its label in any language."""
+    found = {_folded(column.name): column.name for column in columns}
+    doubtful = set()
+    for language in LANGUAGES:
+        with force_locale(language):
+            found.setdefault(_folded(str(PROBLEMS_NAME)), PASSED_OVER)
+            for column in columns:
+                label = _folded(column.label)
+                if found.setdefault(label, column.name) != column.name:
+                    doubtful.add(label)
+    names = {_folded(column.name) for column in columns}
+    return {text: name for text, name in found.items() if text in names or text not in doubtful}
 
 
-def _name(text: str) -> str:
-    return text.strip().casefold().lstrip("\ufeff")
+def _perhaps(text: str, called: Mapping[str, str]) -> str:
+    """A heading that is not known, with the column that may be meant."""
+    near = difflib.get_close_matches(_folded(text), list(called), n=1, cutoff=0.75)
+    return f"{text} ({called[near[0]]}?)" if near and called[near[0]] else text
 
 
-def _row(number: int, cells: list[str | None], heading: Mapping[int, str]) -> Row:
+@dataclass
+class _Table:
+    """A table whose heading has been found.
+
+    Attributes
+    ----------
+    top : list of Line
+        The lines that were looked at for it.
+    at : int
+        Which of them it is.
+    heading : dict
+        Place of a cell, from 0 → name of its column; what is no column's stands as it is written,
+        and what begins with # is left out.
+    """
+
+    top: list[Line]
+    at: int
+    heading: dict[int, str]
+    rest: Iterator[Line]
+
+    def below(self) -> Iterator[Line]:
+        """The lines below the heading."""
+        return itertools.chain(self.top[self.at + 1 :], self.rest)
+
+
+def _open_table(content: bytes, columns: tuple[Column, ...]) -> _Table:
+    """The table of a file that has the columns; in a workbook, the first sheet that has them."""
+    called = headings(columns)
+
+    def count(cells: list[str | None]) -> int:
+        return len({called.get(_folded(text or "")) for text in cells} - {None, PASSED_OVER})
+
+    for lines in read_tables(content, count):
+        top = list(itertools.islice(lines, HEADING_ROWS))
+        # Of a template's two rows of names, the second one.
+        best = max(range(len(top)), key=lambda at: (count(top[at].cells), at), default=0)
+        if top and count(top[best].cells) >= 2:
+            heading = {
+                at: called.get(_folded(text), text)
+                for at, text in enumerate(top[best].cells)
+                if text and text.strip() and not text.strip().startswith("#")
+            }
+            return _Table(top, best, heading, lines)
+    raise refused("no_heading", names=", ".join(column.name for column in columns[:6]))
+
+
+def _row(line: Line, heading: Mapping[int, str]) -> Row:
     kept: dict[str, str] = {}
-    refused: dict[str, str] = {}
+    wrong: dict[str, str] = {}
     for at, name in heading.items():
-        text = (cells[at] if at < len(cells) else None) or ""
-        if not text.strip():
+        text = (line.cells[at] if at < len(line.cells) else None) or ""
+        if name == PASSED_OVER:
             continue
-        if FORMULA.match(text):
-            refused[name] = _(
+        if at in line.covered:
+            wrong[name] = _(
+                "This cell is merged with others. Undo the merging, and write the value into each row."
+            )
+        elif FORMULA.match(text):
+            wrong[name] = _(
                 "This cell holds a formula or begins like one. Put its value there instead."
             )
-        else:
+        elif text.strip():
             kept[name] = text
-    return Row(number, kept, refused)
-
-
-def _refused(code: str, **params: Any) -> InvalidInput:
-    return InvalidInput({"file": [(code, params)]})
-
-
-def _read_csv(content: bytes) -> Iterator[tuple[int, list[str | None]]]:
-    if b"\0" in content[:4096]:
-        raise _refused("not_a_sheet")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        # What spreadsheet programs of the region write when they are not asked for Unicode.
-        text = content.decode("cp1252", errors="replace")
-    try:
-        dialect: Any = csv.Sniffer().sniff(text[:8192], delimiters=",;\t")
-    except csv.Error:
-        dialect = csv.excel
-    reader = csv.reader(io.StringIO(text, newline=""), dialect, strict=True)
-    try:
-        for cells in reader:
-            yield reader.line_num, list(cells)
-    except csv.Error as error:
-        raise _refused("broken_csv", line=reader.line_num) from error
-
-
-def check_workbook(content: bytes) -> None:
-    """Refuse a workbook that unpacks to more than it should, or that carries entities.
-
-    Raises
-    ------
-    InvalidInput
-        At ``file``.
-    """
-    try:
-        archive = zipfile.ZipFile(io.BytesIO(content))
-        parts = archive.infolist()
-    except zipfile.BadZipFile as error:
-        raise _refused("not_a_sheet") from error
-    if len(parts) > MOST_PARTS or sum(part.file_size for part in parts) > MOST_UNPACKED:
-        raise _refused("unpacks_too_large")
-    for part in parts:
-        if part.file_size > 1_000_000 and part.file_size > MOST_RATIO * max(part.compress_size, 1):
-            raise _refused("unpacks_too_large")
-        if part.filename.endswith((".xml", ".rels")):
-            with archive.open(part) as opened:
-                head = opened.read(4096)
-            if b"<!DOCTYPE" in head or b"<!ENTITY" in head:
-                raise _refused("carries_entities")
-
-
-def _read_workbook(content: bytes) -> Iterator[tuple[int, list[str | None]]]:
-    check_workbook(content)
-    try:
-        book = load_workbook(io.BytesIO(content), read_only=True, data_only=False)
-    except (InvalidFileException, KeyError, ValueError, zipfile.BadZipFile, OSError) as error:
-        raise _refused("not_a_sheet") from error
-    try:
-        sheet = book.worksheets[0]
-        for number, cells in enumerate(sheet.iter_rows(), start=1):
-            yield number, [_text(cell) for cell in cells]
-    finally:
-        book.close()
-
-
-def _text(cell: Any) -> str | None:
-    value = cell.value
-    if value is None:
-        return None
-    if cell.data_type == "f":
-        return f"={str(value).lstrip('=')}"
-    if isinstance(value, datetime):
-        return value.date().isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return format(Decimal(repr(value)).normalize(), "f")
-    return str(value)
+    if not kept and all(at in line.covered for at, name in heading.items() if name in wrong):
+        return Row(line.number, {}, {})
+    if line.hidden and (kept or wrong):
+        first = next(name for name in heading.values() if name != PASSED_OVER)
+        wrong.setdefault(
+            first, _("This row is hidden in the file. Show it and look at it, or delete it.")
+        )
+    return Row(line.number, kept, wrong)
 
 
 # --- From cells to input --------------------------------------------------------------------
@@ -531,35 +509,41 @@ def _add_list(lists: Any, at: int, name: str, choices: tuple[str, ...]) -> str:
     return f"'{lists.title}'!${letter}$2:${letter}${len(choices) + 1}"
 
 
-def annotate(content: bytes, problems: Iterable[Mapping[str, Any]]) -> bytes:
+def annotate(
+    content: bytes, problems: Iterable[Mapping[str, Any]], columns: tuple[Column, ...]
+) -> bytes:
     """The file as an XLSX with each problem at its cell, and all of a row's in a last column."""
-    table = list(_read_workbook(content) if content[:2] == b"PK" else _read_csv(content))
+    table = _open_table(content, columns)
+    lines = [*table.top, *table.rest]
     by_row: dict[int, list[Mapping[str, Any]]] = {}
     for problem in problems:
         by_row.setdefault(int(problem["row"]), []).append(problem)
-    width = max((len(cells) for _number, cells in table), default=0)
+    places = {name: at for at, name in table.heading.items() if name != PASSED_OVER}
+    # A copy of a copy has its column of problems already.
+    spare = [at for at, name in table.heading.items() if name == PASSED_OVER]
+    last = spare[-1] if spare else max(len(line.cells) for line in lines)
     book = Workbook()
     sheet: Any = book.active
     sheet.title = _("Rows")[:31]
-    heading: dict[str, int] = {}
-    for number, cells in table:
-        for at, text in enumerate(cells, start=1):
-            if text is not None:
-                write_text(sheet.cell(number, at), text)
-        if not heading and any(_name(text or "") in ("title", "email", "code") for text in cells):
-            heading = {_name(text or ""): at for at, text in enumerate(cells, start=1)}
-            last = sheet.cell(number, width + 1, _("Problems"))
-            last.font, last.fill = Font(bold=True), WRONG
-        for problem in by_row.get(number, ()):
-            at = heading.get(str(problem["column"]), width + 1)
-            cell = sheet.cell(number, at)
+    heading_row = table.top[table.at].number
+    for line in lines:
+        for at, text in enumerate(line.cells):
+            if text is not None and at != last:
+                write_text(sheet.cell(line.number, at + 1), text)
+        own = by_row.get(line.number, [])
+        for problem in own:
+            cell = sheet.cell(line.number, places.get(str(problem["column"]), last) + 1)
             cell.fill = WRONG
             before = f"{cell.comment.text}\n" if cell.comment else ""
             cell.comment = Comment(f"{before}{problem['problem']}", _("10YFP broker"))
-        if number in by_row:
-            words = "\n".join(f"{p['column']}: {p['problem']}" for p in by_row[number])
-            write_text(sheet.cell(number, width + 1), words)
-    sheet.freeze_panes = "B2"
+        if own:
+            words = "\n".join(f"{p['column']}: {p['problem']}" for p in own)
+            write_text(sheet.cell(line.number, last + 1), words)
+            sheet.cell(line.number, last + 1).alignment = Alignment(wrap_text=True, vertical="top")
+    head = sheet.cell(heading_row, last + 1, str(PROBLEMS_NAME))
+    head.font, head.fill = Font(bold=True), WRONG
+    sheet.column_dimensions[get_column_letter(last + 1)].width = 60
+    sheet.freeze_panes = sheet.cell(heading_row + 1, 2)
     return _saved(book)
 
 

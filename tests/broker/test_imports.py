@@ -6,9 +6,12 @@ import csv
 import io
 import zipfile
 from datetime import date
+from decimal import Decimal
 
 import pytest
+from flask_babel import force_locale
 from openpyxl import Workbook, load_workbook
+from openpyxl.styles import PatternFill
 from sqlalchemy import func, select
 
 from broker.imported_rows import decide_rows, waiting_rows
@@ -25,6 +28,7 @@ from broker.jobs import do_waiting_jobs
 from broker.posts import WHOLE, content, edit_post
 from broker.sheets import columns_of
 from models import (
+    LANGUAGES,
     Conflict,
     Import,
     ImportStatus,
@@ -385,6 +389,128 @@ def test_what_spreadsheet_programs_of_the_region_write_is_read(exchange, officer
     assert look(exchange, number).problems == []
     load(exchange, officer, number)
     assert offers(exchange)[0].title == "Capacitación"
+
+
+ROW = {
+    "title": "Capacitación",
+    "description": "Año dos",
+    "language": "es",
+    "support_1_kind": "capacity_building",
+}
+
+
+def line(delimiter, cells):
+    return delimiter.join(cells) + "\n"
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1"])
+def test_delimiters_and_encodings_of_programs_are_read(exchange, officer, delimiter, encoding):
+    text = line(delimiter, ROW) + line(delimiter, ROW.values())
+    number = bring(exchange, officer, text.encode(encoding))
+    assert look(exchange, number).problems == []
+    load(exchange, officer, number)
+    assert [(one.title, one.description) for one in offers(exchange)] == [
+        ("Capacitación", "Año dos")
+    ]
+
+
+def test_letters_that_nobody_can_read_are_told(exchange, officer):
+    number = bring(exchange, officer, line(",", ROW).encode() + b"\x81\x8d,x,es,finance\n")
+    assert "character set UTF-8" in look(exchange, number).problems[0]["problem"]
+    half = ("\ufeff" + line(",", ROW)).encode("utf-16-le") + b"\xd8"
+    assert (
+        "character set UTF-8"
+        in look(exchange, bring(exchange, officer, half)).problems[0]["problem"]
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_headings_may_be_the_labels_of_any_language(exchange, officer, language):
+    columns = {column.name: column for column in KINDS["offer"].columns}
+    with force_locale(language):
+        renamed = {columns[name].label.upper(): value for name, value in ROW.items()}
+    assert len(renamed) == 4
+    number = bring(exchange, officer, sheet(renamed))
+    assert look(exchange, number).problems == []
+    assert look(exchange, number).good == 1
+
+
+def test_a_column_of_ones_own_is_left_out_by_a_sign_and_a_wrong_name_is_guessed(exchange, officer):
+    number = bring(exchange, officer, sheet({**ROW, "# my notes": "ask Ana", "plces": "3"}))
+    assert "plces (places?)" in look(exchange, number).problems[0]["problem"]
+    assert "put #" in look(exchange, number).problems[0]["problem"]
+    number = bring(exchange, officer, sheet({**ROW, "# my notes": "ask Ana"}))
+    assert look(exchange, number).problems == []
+
+
+@pytest.mark.parametrize(
+    ("money", "amount"),
+    [
+        ("1500,5", "1500.50"),
+        ("1.234,50", "1234.50"),
+        ("1,234.50", "1234.50"),
+        ("1,234,567", "1234567"),
+        ("12 000", "12000"),
+        ("1.234", None),
+        ("1,234", None),
+        ("USD 5", None),
+    ],
+)
+def test_amounts_of_one_meaning_are_read_and_others_asked_back(exchange, officer, money, amount):
+    row = {**ROW, "money": money, "currency": "USD"}
+    number = bring(exchange, officer, sheet(row))
+    assert [p["column"] for p in look(exchange, number).problems] == ([] if amount else ["money"])
+    if amount:
+        load(exchange, officer, number)
+        assert offers(exchange)[0].money == Decimal(amount)
+
+
+def test_merged_cells_hidden_rows_and_empty_ends_of_a_workbook(exchange, officer):
+    book = Workbook()
+    rows = book.active
+    book.create_sheet("Notes", 0).append(["Read me"])
+    rows.append(["Offers of our agency for 2027"])
+    rows.append([*ROW, "key"])
+    for key in "12345":
+        rows.append([*ROW.values(), key])
+    rows.merge_cells("A1:E1")
+    rows.merge_cells("A4:A5")
+    rows.row_dimensions[6].hidden = True
+    rows["A400"].value = "  "
+    rows["Z900"].fill = PatternFill("solid", fgColor="FF00FF00")
+    buffer = io.BytesIO()
+    book.save(buffer)
+    number = bring(exchange, officer, buffer.getvalue(), name="book.xlsx")
+    found = look(exchange, number)
+    assert (found.rows, found.good) == (5, 3)
+    by_row = {(p["row"], p["column"]): p["problem"] for p in found.problems}
+    assert set(by_row) == {(5, "title"), (6, "title")}
+    assert "merged" in by_row[5, "title"]
+    assert "hidden" in by_row[6, "title"]
+
+
+def test_a_mended_annotated_copy_is_brought_again_as_it_is(exchange, officer):
+    number = bring(
+        exchange, officer, sheet({**ROW, "key": "1"}, {**ROW, "key": "2", "places": "x"})
+    )
+    with exchange.reading() as session:
+        copy = annotated(exchange, session.get_one(Import, number))
+    book = load_workbook(io.BytesIO(copy))
+    rows = book.active
+    assert [cell.value for cell in rows[1]][-1] == "Problems"
+    assert "places: This is not a whole number." in rows.cell(3, rows.max_column).value
+    rows.cell(3, 6).value = "12"
+    buffer = io.BytesIO()
+    book.save(buffer)
+    again = bring(exchange, officer, buffer.getvalue(), name="mended.xlsx")
+    assert (look(exchange, again).good, look(exchange, again).problems) == (2, [])
+
+
+def test_cells_over_several_lines_do_not_shift_the_numbers_of_rows(exchange, officer):
+    written = {**ROW, "description": "One\n\ntwo"}
+    number = bring(exchange, officer, sheet(written, {**written, "title": ""}))
+    assert [(p["row"], p["column"]) for p in look(exchange, number).problems] == [(3, "title")]
 
 
 def test_a_file_is_its_organisations_alone(exchange, officer, secretary):
