@@ -9,6 +9,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from ipaddress import ip_network
 from pathlib import Path
 
 from models.errors import DomainError
@@ -57,8 +58,8 @@ class Settings:
         Largest file of IATI activities, in bytes; for that upload alone.
     api_limit : str
         How often one person's programs, or one address without a token, may call the API.
-    webhook_private : bool
-        Whether webhooks may lead into private networks and over plain HTTP: for trials alone.
+    webhook_allowed : tuple of str
+        Hosts, addresses and networks of one's own to which webhooks may lead, also over plain HTTP.
     data_licence : str
         Licence of the open data, as its SPDX identifier.
     address : str
@@ -100,7 +101,7 @@ class Settings:
     max_upload: int = 2 * 1024 * 1024
     max_import: int = 600 * 1024 * 1024
     api_limit: str = "600 per minute"
-    webhook_private: bool = False
+    webhook_allowed: tuple[str, ...] = ()
     data_licence: str = "CC-BY-4.0"
     address: str = ""
     mail_server: str = ""
@@ -166,9 +167,20 @@ def _read(text: str, type_name: str) -> object:
         if text.lower() in ("0", "false", "no", "off", ""):
             return False
         raise ValueError(text)
+    if type_name.startswith("tuple"):
+        return _listed(text)
     if type_name == "int":
         return int(text)
     return Path(text) if type_name == "Path" else text
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """Hosts and networks with commas between; what looks like a network must be one."""
+    entries = tuple(entry.strip() for entry in text.split(",") if entry.strip())
+    for entry in entries:
+        if "/" in entry:
+            ip_network(entry)
+    return entries
 
 
 def _kept_key(path: Path) -> str:

@@ -11,19 +11,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import http.client
-import ipaddress
 import json
 import secrets
-import socket
-import ssl
-import threading
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from flask_babel import lazy_gettext as _l
 from marshmallow import fields, validate
@@ -38,6 +32,7 @@ from broker.notices import notify
 from broker.reference import Reference
 from broker.schemas import Strict, load
 from broker.settings import Settings
+from broker.webhook_sending import Allowed, Outcome, is_plainly_private, send
 from models import (
     Agreement,
     AgreementParty,
@@ -121,13 +116,11 @@ LEASE = timedelta(minutes=5)
 KEPT_FOR = timedelta(days=30)
 """How long deliveries stay in the log."""
 
-SECONDS_TO_CONNECT, SECONDS_IN_ALL, SECONDS_OF_ROUND = 5.0, 10.0, 40.0
-"""How long one attempt, and one round of attempts, may take."""
+SECONDS_OF_ROUND = 40.0
+"""How long one round of attempts may take."""
 
 MOST_AT_ONCE = 200
 """Deliveries of one round."""
-
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class WebhookSchema(Strict):
@@ -248,22 +241,15 @@ def _checked(url: str, settings: Settings) -> str:
         port = parts.port
     except ValueError as error:
         raise InvalidInput({"url": [("webhook_https", {})]}) from error
-    schemes = ("https", "http") if settings.webhook_private else ("https",)
-    named = parts.hostname and not (parts.username or parts.password) and port != 0
+    allowed = Allowed.of(settings.webhook_allowed)
+    host = parts.hostname or ""
+    schemes = ("https", "http") if allowed.names(host) else ("https",)
+    named = host and not (parts.username or parts.password) and port != 0
     if parts.scheme not in schemes or not named or not url.isascii() or not url.isprintable():
         raise InvalidInput({"url": [("webhook_https", {})]})
-    if not settings.webhook_private and _is_plainly_private(parts.hostname or ""):
+    if is_plainly_private(host) and not allowed.names(host):
         raise InvalidInput({"url": [("webhook_private", {})]})
     return url
-
-
-def _is_plainly_private(host: str) -> bool:
-    try:
-        return not is_public(host)
-    except ValueError:
-        return "." not in host.rstrip(".") or host.rstrip(".").endswith(
-            (".localhost", ".local", ".internal")
-        )
 
 
 # --- Signing --------------------------------------------------------------------------------
@@ -462,22 +448,6 @@ def _claim(exchange: Exchange) -> list[int]:
         return [delivery.id for delivery in due]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What came of an attempt: the receiver's answer, or why there is none.
-
-    ``problem`` is a code of :data:`broker.messages.FIELD_PROBLEMS`, or what the network said.
-    """
-
-    answer: int | None = None
-    problem: str = ""
-
-    @property
-    def delivered(self) -> bool:
-        """Whether the receiver has taken the message."""
-        return self.answer is not None and 200 <= self.answer < 300
-
-
 def _attempt(exchange: Exchange, delivery_id: int) -> bool:
     settings = exchange.settings
     with exchange.reading() as session:
@@ -488,7 +458,7 @@ def _attempt(exchange: Exchange, delivery_id: int) -> bool:
             return False
         url, payload = delivery.webhook.url, delivery.payload
         headers = headers_of(settings, delivery.webhook, delivery, utc_now())
-    outcome = send(url, payload.encode(), headers, private=settings.webhook_private)
+    outcome = send(url, payload.encode(), headers, allowed=Allowed.of(settings.webhook_allowed))
     with exchange.writing() as session:
         delivery = session.get(WebhookDelivery, delivery_id)
         if delivery is not None:
@@ -510,113 +480,3 @@ def _keep(session: Session, delivery: WebhookDelivery, outcome: Outcome, now: da
         record(session, None, "webhook.disabled", found, after={"failures": found.failures})
         path = f"/account/webhooks/{found.id}"
         notify(session, [found.user], "webhook.disabled", found, path=path, address=found.url)
-
-
-def send(url: str, payload: bytes, headers: Mapping[str, str], *, private: bool) -> Outcome:
-    """Send a message, and take the status of the answer for the whole of it.
-
-    The name is looked up once, every address that it has must be public, and the connection goes
-    to the address that was looked at. Redirections are not followed; what the receiver says is
-    not read; after ``SECONDS_IN_ALL`` the line is cut.
-
-    Parameters
-    ----------
-    private : bool
-        Whether private addresses are allowed, for trials.
-    """
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        address = _address_of(parts.hostname or "", port, private)
-        connection = _connection(parts, address, port)
-    except OSError as error:
-        return Outcome(problem=str(error) or type(error).__name__)
-    cut = threading.Timer(SECONDS_IN_ALL, _cut, [connection])
-    cut.daemon = True
-    cut.start()
-    try:
-        connection.request("POST", _target(parts), body=payload, headers=dict(headers))
-        return Outcome(answer=connection.getresponse().status)
-    except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
-        # A line that is cut in the middle shows as an error of whatever was being read.
-        return Outcome(problem=str(error) or type(error).__name__)
-    finally:
-        cut.cancel()
-        connection.close()
-
-
-def _target(parts: SplitResult) -> str:
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-
-
-def _address_of(host: str, port: int, private: bool) -> str:
-    """The address to which a name leads.
-
-    Raises
-    ------
-    OSError
-        If it leads nowhere, or one of its addresses into a private network.
-    """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise OSError("webhook_unknown_host") from error
-    addresses = [str(info[4][0]) for info in found]
-    if not private and not all(is_public(address) for address in addresses):
-        raise OSError("webhook_private")
-    return addresses[0]
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address can be reached from everywhere; raises ValueError for another text.
-
-    Addresses that wrap another one (IPv4 in IPv6, 6to4, Teredo, NAT64) are as public as that.
-    """
-    found = ipaddress.ip_address(address.split("%")[0])
-    return all(one.is_global and not one.is_multicast for one in _unwrapped(found))
-
-
-def _unwrapped(
-    found: ipaddress.IPv4Address | ipaddress.IPv6Address,
-) -> Iterable[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    if isinstance(found, ipaddress.IPv4Address):
-        return [found]
-    if found.ipv4_mapped:
-        return [found.ipv4_mapped]
-    if found.sixtofour:
-        return [found.sixtofour]
-    if found.teredo:
-        return found.teredo
-    if found in _NAT64:
-        return [ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)]
-    return [found]
-
-
-class _Line(http.client.HTTPConnection):
-    """A connection to the address that was looked at, under the name that was asked for."""
-
-    def __init__(self, host: str, port: int, address: str, secure: bool) -> None:
-        super().__init__(host, port, timeout=SECONDS_TO_CONNECT)
-        self.address, self.secure = address, secure
-        self.default_port = 443 if secure else 80
-
-    def connect(self) -> None:
-        self.sock = socket.create_connection((self.address, self.port), self.timeout)
-        if self.secure:
-            context = ssl.create_default_context()
-            self.sock = context.wrap_socket(
-                self.sock, server_hostname=self.host, do_handshake_on_connect=False
-            )
-            self.sock.do_handshake()
-
-
-def _connection(parts: SplitResult, address: str, port: int) -> _Line:
-    return _Line(parts.hostname or "", port, address, parts.scheme == "https")
-
-
-def _cut(connection: _Line) -> None:
-    if connection.sock is not None:
-        try:
-            connection.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return

@@ -30,12 +30,19 @@ def test_values_are_read_by_their_type():
     assert (read.port, read.https, read.home) == (9000, True, Path("/srv/x"))
 
 
+def test_hosts_and_networks_are_read_with_commas_between():
+    read = Settings.from_environment({"BROKER_WEBHOOK_ALLOWED": " 10.0.0.0/8, hooks.example ,"})
+    assert read.webhook_allowed == ("10.0.0.0/8", "hooks.example")
+    assert Settings().webhook_allowed == ()
+
+
 @pytest.mark.parametrize(
     ("name", "value", "code"),
     [
         ("BROKER_PORTT", "1", "unknown_setting"),
         ("BROKER_PORT", "many", "bad_setting"),
         ("BROKER_HTTPS", "perhaps", "bad_setting"),
+        ("BROKER_WEBHOOK_ALLOWED", "10.0.0.0/99", "bad_setting"),
     ],
 )
 def test_a_setting_that_cannot_be_read_is_refused_by_name(name, value, code):

@@ -14,20 +14,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from broker import webhooks
+from broker import webhook_sending
 from broker.exchange import Exchange
 from broker.interests import express_interest
 from broker.posts import publish_post, withdraw_post
+from broker.webhook_sending import Allowed, is_public, send
 from broker.webhooks import (
     BACKOFF,
     deliver_due,
     enqueue_events,
-    is_public,
     register_webhook,
     renew_secret,
     replay_delivery,
     secret_of,
-    send,
     send_test,
     tell_webhooks,
 )
@@ -78,7 +77,7 @@ def receiver(status=200, *, slow=0.0, location=""):
 @pytest.fixture
 def trial(exchange):
     """The same exchange where webhooks may lead to this machine."""
-    running = Exchange(replace(exchange.settings, webhook_private=True))
+    running = Exchange(replace(exchange.settings, webhook_allowed=("127.0.0.0/8",)))
     yield running
     running.database.dispose()
 
@@ -237,13 +236,13 @@ def test_a_renewed_secret_signs_beside_the_old_one_for_a_day(trial):
 
 def test_redirections_are_not_followed(trial):
     with receiver() as (target, reached), receiver(302, location=target) as (url, got):
-        outcome = send(url, b"{}", {}, private=True)
+        outcome = send(url, b"{}", {}, allowed=Allowed.of(["127.0.0.1"]))
     assert (outcome.answer, outcome.delivered) == (302, False)
     assert (len(got), reached) == (1, [])
 
 
 def test_a_receiver_that_never_ends_is_cut_off(monkeypatch):
-    monkeypatch.setattr(webhooks, "SECONDS_IN_ALL", 0.3)
+    monkeypatch.setattr(webhook_sending, "SECONDS_IN_ALL", 0.3)
     listening = socket.create_server(("127.0.0.1", 0))
 
     def drip():
@@ -260,12 +259,70 @@ def test_a_receiver_that_never_ends_is_cut_off(monkeypatch):
     thread = threading.Thread(target=drip, daemon=True)
     thread.start()
     began = time.monotonic()
-    outcome = send(f"http://127.0.0.1:{listening.getsockname()[1]}/", b"{}", {}, private=True)
+    outcome = send(
+        f"http://127.0.0.1:{listening.getsockname()[1]}/",
+        b"{}",
+        {},
+        allowed=Allowed.of(["127.0.0.1"]),
+    )
     assert not outcome.delivered
     assert outcome.problem
     assert time.monotonic() - began < 3
     thread.join()
     listening.close()
+
+
+OWN_NETWORK = ("10.20.0.0/16", "hooks.ministry.example")
+
+
+@pytest.mark.parametrize(
+    ("url", "leads_to", "problem"),
+    [
+        ("https://receiver.example/", "93.184.216.34", "sent"),
+        ("http://receiver.example/", "93.184.216.34", "webhook_https"),
+        ("https://inside.example/", "10.20.0.7", "sent"),
+        ("http://inside.example/", "10.20.0.7", "sent"),
+        ("https://inside.example/", "::ffff:10.20.0.7", "sent"),
+        ("https://inside.example/", "10.21.0.7", "webhook_private"),
+        ("https://inside.example/", "127.0.0.1", "webhook_private"),
+        ("http://hooks.ministry.example/", "192.168.1.9", "sent"),
+        ("https://hooks.ministry.example.evil.example/", "192.168.1.9", "webhook_private"),
+    ],
+)
+def test_only_the_hosts_and_networks_that_are_named_are_told_though_private(
+    monkeypatch, url, leads_to, problem
+):
+    def connect(*_args, **_more):
+        raise OSError("sent")
+
+    monkeypatch.setattr(
+        webhook_sending.socket, "getaddrinfo", lambda *_a, **_k: [(2, 1, 6, "", (leads_to, 443))]
+    )
+    monkeypatch.setattr(webhook_sending.socket, "create_connection", connect)
+    assert send(url, b"{}", {}, allowed=Allowed.of(OWN_NETWORK)).problem == problem
+
+
+@pytest.mark.parametrize(
+    ("url", "refused"),
+    [
+        ("https://10.20.0.7/", False),
+        ("http://10.20.0.7:8080/hook", False),
+        ("http://hooks.ministry.example/", False),
+        ("https://10.21.0.7/", True),
+        ("http://receiver.example/", True),
+        ("https://intranet/", True),
+    ],
+)
+def test_an_address_of_ones_own_is_taken_where_the_operator_names_it(exchange, url, refused):
+    settings = replace(exchange.settings, webhook_allowed=OWN_NETWORK)
+    with exchange.writing() as session:
+        by = make_person(session, Role.FOCAL_POINT)
+        data = {"url": url, "events": ["post.published"]}
+        if refused:
+            with pytest.raises(InvalidInput):
+                register_webhook(session, by, data, exchange.reference, settings)
+        else:
+            assert register_webhook(session, by, data, exchange.reference, settings).url == url
 
 
 PRIVATE = [
@@ -280,16 +337,16 @@ PRIVATE = [
 def test_no_address_of_a_private_network_is_told(address, monkeypatch):
     assert not is_public(address)
     monkeypatch.setattr(
-        webhooks.socket, "getaddrinfo", lambda *_a, **_k: [(2, 1, 6, "", (address, 443))]
+        webhook_sending.socket, "getaddrinfo", lambda *_a, **_k: [(2, 1, 6, "", (address, 443))]
     )
-    outcome = send("https://innocent.example/", b"{}", {}, private=False)
+    outcome = send("https://innocent.example/", b"{}", {}, allowed=Allowed())
     assert (outcome.answer, outcome.problem) == (None, "webhook_private")
 
 
 def test_one_private_address_among_public_ones_is_enough(monkeypatch):
     found = [(2, 1, 6, "", ("93.184.216.34", 443)), (2, 1, 6, "", ("127.0.0.1", 443))]
-    monkeypatch.setattr(webhooks.socket, "getaddrinfo", lambda *_a, **_k: found)
-    assert send("https://two.example/", b"{}", {}, private=False).problem == "webhook_private"
+    monkeypatch.setattr(webhook_sending.socket, "getaddrinfo", lambda *_a, **_k: found)
+    assert send("https://two.example/", b"{}", {}, allowed=Allowed()).problem == "webhook_private"
 
 
 def test_the_connection_goes_to_the_address_that_was_looked_at(monkeypatch):
@@ -304,9 +361,9 @@ def test_the_connection_goes_to_the_address_that_was_looked_at(monkeypatch):
         connected.append(address)
         raise OSError("refused")
 
-    monkeypatch.setattr(webhooks.socket, "getaddrinfo", look_up)
-    monkeypatch.setattr(webhooks.socket, "create_connection", connect)
-    send("https://rebinding.example/", b"{}", {}, private=False)
+    monkeypatch.setattr(webhook_sending.socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(webhook_sending.socket, "create_connection", connect)
+    send("https://rebinding.example/", b"{}", {}, allowed=Allowed())
     assert (asked, connected) == (["rebinding.example"], [("93.184.216.34", 443)])
 
 
