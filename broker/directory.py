@@ -281,6 +281,7 @@ def submit_entry(
         record(
             session, by, "entry.published_unreviewed", entry, before=before, after=_status(entry)
         )
+        tell_of_entry(session, by, entry, "entry.published")
     else:
         tell_of_entry(session, by, entry, "entry.submitted")
 

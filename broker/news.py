@@ -239,7 +239,7 @@ def tell_of_submission(session: Session, by: User, post: Post) -> None:
 
 def tell_of_publication(session: Session, by: User, post: Need | Offer) -> None:
     """The post's own people hear of it, and everybody whose saved search it meets."""
-    from broker.searches import alert_of  # it reads posts, and posts tell through here
+    from broker.searches import alert_of  # it reads posts, which tell through here
 
     _tell_writers(session, by, "post.published", post)
     alert_of(session, post)
@@ -387,7 +387,12 @@ def tell_of_invitation(session: Session, by: User, invitation: PilotInvitation) 
 
 
 def tell_of_entry(session: Session, by: User, entry: Entry, kind: str) -> None:
-    """Those who review an entry of the directory hear of it, and its people of the answer."""
+    """Those who review an entry of the directory hear of it, and its people of the answer.
+
+    Of a published one, everybody hears whose saved search it meets.
+    """
+    from broker.searches import alert_of  # it reads the directory, which tells through here
+
     if kind == "entry.submitted":
         people = [user for user in moderators(session) if entry.can_be_moderated_by(user)]
     else:
@@ -407,3 +412,5 @@ def tell_of_entry(session: Session, by: User, entry: Entry, kind: str) -> None:
         organisation=entry.organisation.names,
         comment=entry.comment if returned else "",
     )
+    if kind == "entry.published":
+        alert_of(session, entry)

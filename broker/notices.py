@@ -99,7 +99,7 @@ TOPICS = {
     ),
     "search": Topic(
         _l("Saved searches"),
-        _l("A new post meets a search that you have saved."),
+        _l("Something new meets a search that you have saved."),
         Frequency.DAILY,
     ),
 }
@@ -310,7 +310,7 @@ KINDS = {
     "search.alert": Kind(
         "search",
         _l("New for your search “%(search)s”: “%(title)s” of %(organisation)s."),
-        _l("Look at the post"),
+        _l("Look at it"),
     ),
     "silence.reminder": Kind(
         "silence",

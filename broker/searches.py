@@ -1,7 +1,8 @@
-"""Saved searches: keep a filtered list by name, and hear of the posts that come to meet it.
+"""Saved searches: keep a filtered list by name, and hear of what comes to meet it.
 
-A saved search keeps the values of :class:`broker.posts.PostFilter`, so that the list and its
-alerts can never mean different things.
+A saved search keeps the values of the list's own filter, :class:`broker.posts.PostFilter` or
+:class:`broker.directory_search.DirectoryFilter`, so that the list and its alerts can never mean
+different things.
 """
 
 from __future__ import annotations
@@ -17,17 +18,24 @@ from sqlalchemy import Select, func, literal, select, union_all
 from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
+from broker.desk import own_offers
+from broker.directory import WHOLE as WHOLE_ENTRY
+from broker.directory_search import DirectoryFilter, DirectoryResults, find_entries, search_entries
 from broker.exchange import Exchange
 from broker.jobs import routine
+from broker.matches import NeedFilter, rank_across
 from broker.notices import FREQUENCY_NAMES, News, frequency_field, tell
 from broker.posts import CLASSES, WHOLE, PostFilter, find_posts
 from broker.reference import Reference
 from broker.schemas import Strict, Text, load
+from broker.search import Results, search_posts
 from models import (
     LIVE,
     Conflict,
+    Entry,
     Frequency,
     InvalidInput,
+    Need,
     NotAllowed,
     NotFound,
     Notice,
@@ -56,9 +64,14 @@ OVERLAP = timedelta(minutes=5)
 """Longer than any transaction that publishes: what it keeps late is still seen as new."""
 
 
+ListFilter = PostFilter | DirectoryFilter
+Listed = Post | Entry
+"""What stands in a list that can be searched."""
+
+
 @dataclass(frozen=True)
 class Listing:
-    """A list that can be searched: its name, its page and the kind of its posts.
+    """A list that can be searched: its name, its page, and its filter with nothing asked for.
 
     A ``ranked`` one holds the needs that one's own offers can serve; its filters are those of
     :class:`broker.matches.NeedFilter`.
@@ -66,16 +79,20 @@ class Listing:
 
     name: Any
     endpoint: str
-    kind: str
+    whole: ListFilter
     ranked: bool = False
 
 
 LISTINGS = {
-    "needs": Listing(_l("Needs"), "posts.needs", "need"),
-    "offers": Listing(_l("Offers"), "posts.offers", "offer"),
+    "needs": Listing(_l("Needs"), "posts.needs", PostFilter("need")),
+    "offers": Listing(_l("Offers"), "posts.offers", PostFilter("offer")),
     "ranked": Listing(
-        _l("Needs that your offers can serve"), "desk.ranked_needs", "need", ranked=True
+        _l("Needs that your offers can serve"),
+        "desk.ranked_needs",
+        PostFilter("need"),
+        ranked=True,
     ),
+    "directory": Listing(_l("Directories"), "directory.entries", DirectoryFilter()),
 }
 """Lists whose filters can be saved."""
 
@@ -96,10 +113,11 @@ class SearchSchema(Strict):
     frequency = frequency_field()
 
 
-def kept_values(filters: PostFilter) -> dict[str, Any]:
+def kept_values(filters: ListFilter) -> dict[str, Any]:
     """What differs from the whole list, as JSON can hold it."""
-    whole, values = PostFilter(filters.kind), {}
-    for item in fields(PostFilter):
+    whole = PostFilter(filters.kind) if isinstance(filters, PostFilter) else DirectoryFilter()
+    values: dict[str, Any] = {}
+    for item in fields(filters):
         value = getattr(filters, item.name)
         if item.name in NOT_KEPT or value == getattr(whole, item.name):
             continue
@@ -109,10 +127,10 @@ def kept_values(filters: PostFilter) -> dict[str, Any]:
     return values
 
 
-def filters_of(search: SavedSearch) -> PostFilter:
+def filters_of(search: SavedSearch) -> ListFilter:
     """The filters of a saved search; fields that lists no longer have are left out."""
-    kind = LISTINGS[search.listing].kind
-    known = {item.name: item.type for item in fields(PostFilter)}
+    whole = LISTINGS[search.listing].whole
+    known = {item.name: item.type for item in fields(whole)}
     values: dict[str, Any] = {}
     for name, value in search.filters.items():
         if name not in known or name in NOT_KEPT:
@@ -123,14 +141,14 @@ def filters_of(search: SavedSearch) -> PostFilter:
             values[name] = date.fromisoformat(value)
         else:
             values[name] = value
-    return PostFilter(kind, **values)
+    return replace(whole, **values)
 
 
 def save_search(
     session: Session,
     by: User,
     listing: str,
-    filters: PostFilter,
+    filters: ListFilter,
     data: Mapping[str, Any],
     reference: Reference,
     *,
@@ -233,34 +251,34 @@ def delete_search(session: Session, by: User, search_id: int) -> SavedSearch:
 # --- Alerts ----------------------------------------------------------------------------------
 
 
-def alert_of(session: Session, post: Post) -> int:
-    """Tell those whose saved search a newly published post meets; tells how many.
+def alert_of(session: Session, published: Listed) -> int:
+    """Tell those whose saved search a new post or directory entry meets; tells how many.
 
     Searches for words, ranked lists, and very many searches are left to :func:`alert_searches`:
     the index of words and the engine know a post once it is kept.
     """
     groups = [
         group
-        for group in _by_filters(_searches_for(session, post.kind))
+        for group in _by_filters(_searches_for(session, _model_of(published)))
         if not _sought(group).text and not _is_ranked(group)
     ]
     if not groups or len(groups) > MOST_IN_TRANSACTION:
         return 0
     session.flush()
-    return _alert(session, {post.id: post}, _meeting(session, groups, [post.id]))
+    met = _meeting(session, groups, [published.id])
+    return _alert(session, {published.id: published}, met)
 
 
 @routine(every=timedelta(minutes=1))
 def alert_searches(exchange: Exchange) -> int:
-    """Tell of the new posts of which nobody was told when they were published."""
+    """Tell of what is new, and of which nobody was told when it was published."""
     told = 0
     # Words are looked for without holding the database's write lock.
     with exchange.reading() as session:
         since = _last_look(session)
-        for kind, model in CLASSES.items():
-            query = select(model).where(Post.published_at > since).options(*WHOLE)
-            new = {post.id: post for post in session.scalars(query.order_by(Post.id))}
-            groups = _by_filters(_searches_for(session, kind)) if new else []
+        for model, whole in ((Need, WHOLE), (Offer, WHOLE), (Entry, WHOLE_ENTRY)):
+            new = _published_since(session, model, whole, since)
+            groups = _by_filters(_searches_for(session, model)) if new else []
             ranked = [group for group in groups if _is_ranked(group)]
             lists = [group for group in groups if not _is_ranked(group)]
             by_words = [group for group in lists if _sought(group).text]
@@ -272,6 +290,13 @@ def alert_searches(exchange: Exchange) -> int:
                 with exchange.writing() as telling:
                     told += _alert(telling, new, met)
     return told
+
+
+def _published_since(
+    session: Session, model: type[Listed], whole: Iterable[Any], since: datetime
+) -> dict[int, Listed]:
+    query: Select[Any] = select(model).where(model.published_at > since).options(*whole)
+    return {one.id: one for one in session.scalars(query.order_by(model.id))}
 
 
 def _last_look(session: Session) -> datetime:
@@ -286,8 +311,15 @@ Group = list[SavedSearch]
 """Saved searches that look for the same: each list is asked for once."""
 
 
-def _searches_for(session: Session, kind: str) -> list[SavedSearch]:
-    lists = [name for name, listing in LISTINGS.items() if listing.kind == kind]
+def _model_of(one: Listed | ListFilter) -> type[Listed]:
+    """The model of what stands in a list, or passes a filter."""
+    if isinstance(one, Entry | DirectoryFilter):
+        return Entry
+    return CLASSES[one.kind]
+
+
+def _searches_for(session: Session, model: type[Listed]) -> list[SavedSearch]:
+    lists = [name for name, listing in LISTINGS.items() if _model_of(listing.whole) is model]
     return list(
         session.scalars(
             select(SavedSearch)
@@ -313,52 +345,62 @@ def _is_ranked(group: Group) -> bool:
     return LISTINGS[group[0].listing].ranked
 
 
-def _sought(group: Group) -> PostFilter:
+def _sought(group: Group) -> ListFilter:
     return replace(filters_of(group[0]), sort="newest")
 
 
 def _meeting(
     session: Session, groups: Sequence[Group], ids: Sequence[int]
 ) -> Iterator[tuple[Group, int]]:
-    """Each group with each post among ``ids`` that meets its filters; many groups a statement."""
+    """Each group with each of ``ids`` that meets its filters; many groups a statement."""
     for first in range(0, len(ids), 500):
-        among = select(Post.id).where(Post.id.in_(ids[first : first + 500]))
+        some_ids = ids[first : first + 500]
         for start in range(0, len(groups), AT_A_TIME):
             some = groups[start : start + AT_A_TIME]
             queries = []
             for number, group in enumerate(some):
-                passing = find_posts(_sought(group), among=among, ids_only=True).order_by(None)
-                found = passing.subquery()
+                found = _passing(session, _sought(group), some_ids).subquery()
                 queries.append(select(literal(number).label("number"), found.c[0].label("id")))
             for row in session.execute(union_all(*queries)):
                 yield some[row.number], row.id
 
 
+def _passing(session: Session, filters: ListFilter, ids: Sequence[int]) -> Select[Any]:
+    """A query for those of ``ids`` that meet a filter without words."""
+    if isinstance(filters, DirectoryFilter):
+        among = select(Entry.id).where(Entry.id.in_(ids))
+        on = session.info["exchange"].today()
+        return find_entries(filters, Entry.id, on=on, among=among)
+    among = select(Post.id).where(Post.id.in_(ids))
+    return find_posts(filters, among=among, ids_only=True).order_by(None)
+
+
 def _found(
     exchange: Exchange, session: Session, groups: Iterable[Group], ids: set[int]
 ) -> Iterator[tuple[Group, int]]:
-    """Each group with each post among ``ids`` that has its words and meets its filters.
+    """Each group with each of ``ids`` that has its words and meets its filters.
 
     A list also shows what has some of the words, or means the like; an alert is stricter.
     """
-    from broker.search import search_posts
-
     for group in groups:
-        results = search_posts(exchange, session, _sought(group))
+        sought = _sought(group)
+        results: Results | DirectoryResults
+        if isinstance(sought, DirectoryFilter):
+            results = search_entries(exchange, session, sought, on=exchange.today())
+        else:
+            results = search_posts(exchange, session, sought)
         if not results.found.partly:
-            for post_id in ids.intersection(results.ids) - results.found.meant:
-                yield group, post_id
+            for number in ids.intersection(results.ids) - results.found.meant:
+                yield group, number
 
 
 def _served(
     exchange: Exchange, session: Session, groups: Iterable[Group], ids: set[int]
 ) -> Iterator[tuple[Group, int]]:
     """Each group with each need among ``ids`` that an offer of its organisation can serve."""
-    from broker.desk import own_offers
-    from broker.matches import NeedFilter, rank_across
-
     for group in groups:
         search, sought = group[0], _sought(group)
+        assert isinstance(sought, PostFilter)  # noqa: S101 - ranked lists hold needs alone
         offers = session.scalars(own_offers(search.user).where(Post.status.in_(LIVE)))
         filters = NeedFilter(
             themes=sought.themes,
@@ -372,31 +414,33 @@ def _served(
                 yield group, found.need_id
 
 
-def _alert(session: Session, posts: Mapping[int, Post], met: Iterable[tuple[Group, int]]) -> int:
+def _alert(
+    session: Session, published: Mapping[int, Listed], met: Iterable[tuple[Group, int]]
+) -> int:
     news = []
-    for group, post_id in met:
-        post = posts[post_id]
+    for group, number in met:
+        one = published[number]
         for search in group:
-            since = post.published_at
+            since = one.published_at
             is_new = since is not None and since >= search.created_at
-            if is_new and post.organisation_id != search.user.organisation_id:
-                news.append(_alert_for(search, post))
+            if is_new and one.organisation_id != search.user.organisation_id:
+                news.append(_alert_for(search, one))
     return len(tell(session, "search.alert", news))
 
 
-def _alert_for(search: SavedSearch, post: Post) -> News:
+def _alert_for(search: SavedSearch, one: Listed) -> News:
     facts = {
         "search": search.name,
         "search_id": search.id,
-        "title": post.titles(),
-        "organisation": post.organisation.names,
+        "title": one.titles(),
+        "organisation": one.organisation.names,
     }
-    once = f"search:{search.id}:{post.id}"
-    return News([search.user], post, facts, once=once, frequency=Frequency(search.frequency))
+    once = f"search:{search.id}:{one.id}"
+    return News([search.user], one, facts, once=once, frequency=Frequency(search.frequency))
 
 
 def count_alerts(session: Session, by: User) -> dict[int, int]:
-    """Number of a saved search → how many posts it has told of, and are not read yet."""
+    """Number of a saved search → of how much it has told that is not read yet."""
     rows = session.scalars(
         select(Notice.facts).where(
             Notice.user_id == by.id, Notice.kind == "search.alert", Notice.read_at.is_(None)

@@ -14,7 +14,6 @@ from marshmallow import Schema
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
-from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from broker.accounts import find_organisation
@@ -51,15 +50,12 @@ from broker.directory_schemas import (
     MATURITY_NAMES,
 )
 from broker.directory_search import (
-    SORTS,
-    DirectoryFilter,
     NearEntry,
     load_entries,
     near_sentence,
     search_entries,
 )
 from broker.messages import field_problems, sentence
-from broker.reference import Reference
 from broker.schemas import Day, Strict, load
 from broker.web.access import (
     EVERYBODY,
@@ -71,8 +67,8 @@ from broker.web.access import (
     person,
     reader,
 )
+from broker.web.directory_filters import chips, filter_groups, read_filters, sort_names
 from broker.web.forms import filled_rows, read_form
-from broker.web.post_filters import MOST_VALUES, Chip, Choice, FilterGroup
 from broker.web.presentation import day, paginate, paginate_numbers, post_address
 from broker.web.reading import database, exchange, language, today
 from models import (
@@ -116,33 +112,6 @@ SHELF_WORDS = {
 }  # fmt: skip
 """Directory → what stands in it."""
 
-PARAMETERS = {
-    "kind": ("kinds", ""),
-    "theme": ("themes", "theme"),
-    "subregion": ("subregions", "subregion"),
-    "country": ("countries", "country"),
-    "sector": ("sectors", "crs"),
-    "language": ("languages", "language"),
-}
-"""Parameter of the address → field of :class:`DirectoryFilter`, and taxonomy of its codes."""
-
-PARAMETER_NAMES = {
-    "kind": _l("Directory"),
-    "theme": _l("Theme"),
-    "subregion": _l("Subregion"),
-    "country": _l("Country"),
-    "sector": _l("Sector"),
-    "language": _l("Written in"),
-}
-
-SORT_NAMES = {
-    "relevance": _l("Best match first"),
-    "newest": _l("Newest first"),
-    "title": _l("By title"),
-    "ending": _l("Running out soonest first"),
-}
-"""Order of a list → its name; the first one is for lists that are searched for words."""
-
 EMPTY_ROWS = 3
 """Empty rows for further figures on a form."""
 
@@ -179,7 +148,7 @@ def shelf(shelf: str) -> str:
 
 def _list(shelf: str) -> str:
     session, reference = database(), exchange().reference
-    filters = _read_filters(shelf, request.args)
+    filters = read_filters(request.args, SHELVES.get(shelf))
     results = search_entries(exchange(), session, filters, on=today())
     organisation = (
         find_organisation(session, filters.organisation).name(language())
@@ -194,9 +163,9 @@ def _list(shelf: str) -> str:
         filters=filters,
         results=results,
         page=paginate_numbers(results.ids, partial(load_entries, session)),
-        groups=_groups(shelf, filters, results.counts, reference),
-        chips=_chips(shelf, filters, reference, organisation),
-        sorts={code: name for code, name in SORT_NAMES.items() if filters.text or code in SORTS},
+        groups=filter_groups(filters, results.counts, reference, language(), within=bool(shelf)),
+        chips=chips(filters, reference, language(), organisation, within=bool(shelf)),
+        sorts=sort_names(filters),
         KIND_NAMES=KIND_NAMES,
         writes=_may_begin(reader()),
     )
@@ -204,75 +173,6 @@ def _list(shelf: str) -> str:
 
 def _may_begin(user: User | None) -> bool:
     return user is not None and user.role in WRITERS
-
-
-def _read_filters(shelf: str, args: MultiDict[str, str]) -> DirectoryFilter:
-    """The filters that an address asks for; a code that does not exist finds nothing."""
-    codes: dict[str, Any] = {
-        name: tuple(dict.fromkeys(_code(value) for value in args.getlist(parameter)))[:MOST_VALUES]
-        for parameter, (name, _scheme) in PARAMETERS.items()
-    }
-    if shelf:
-        codes["kinds"] = (str(SHELVES[shelf]),)
-    text = " ".join(_code(args.get("q", ""), 200).split())
-    sort = args.get("sort", "")
-    return DirectoryFilter(
-        text=text,
-        organisation=_code(args.get("organisation", "")),
-        expired=args.get("expired") == "1",
-        sort=sort if sort in SORTS else "relevance" if text else "newest",
-        **codes,
-    )
-
-
-def _code(value: str, longest: int = 64) -> str:
-    """The value without control characters, which a database may refuse."""
-    return "".join(sign if sign.isprintable() else " " for sign in value)[:longest]
-
-
-def _parameter_choices(parameter: str, reference: Reference) -> list[tuple[str, str]]:
-    if parameter == "kind":
-        return [(str(kind), str(name)) for kind, name in KIND_NAMES.items()]
-    return reference.choices(PARAMETERS[parameter][1], language())
-
-
-def _groups(
-    shelf: str,
-    filters: DirectoryFilter,
-    counts: Mapping[str, Mapping[str, int]],
-    reference: Reference,
-) -> list[FilterGroup]:
-    groups = []
-    for parameter, (name, _scheme) in PARAMETERS.items():
-        if parameter == "kind" and shelf:
-            continue
-        on, found = getattr(filters, name), counts[name]
-        choices = [
-            Choice(code, label, found.get(code, 0), code in on)
-            for code, label in _parameter_choices(parameter, reference)
-            if code in found or code in on
-        ]
-        groups.append(FilterGroup(parameter, str(PARAMETER_NAMES[parameter]), choices))
-    return groups
-
-
-def _chips(
-    shelf: str, filters: DirectoryFilter, reference: Reference, organisation: str
-) -> list[Chip]:
-    found = []
-    for parameter, (name, _scheme) in PARAMETERS.items():
-        if parameter == "kind" and shelf:
-            continue
-        labels = dict(_parameter_choices(parameter, reference))
-        found += [
-            Chip(parameter, code, str(PARAMETER_NAMES[parameter]), labels.get(code, code))
-            for code in getattr(filters, name)
-        ]
-    if filters.organisation:
-        found.append(Chip("organisation", filters.organisation, _("Organisation"), organisation))
-    if filters.text:
-        found.append(Chip("q", filters.text, _("Words"), filters.text))
-    return found
 
 
 @pages.get("/directory/entries/<int:entry_id>")

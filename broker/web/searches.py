@@ -10,12 +10,13 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
+from broker.directory_search import DirectoryFilter
 from broker.explanations import BAND_NAMES
 from broker.messages import field_problems
-from broker.posts import PostFilter
 from broker.searches import (
     ALERT_NAMES,
     LISTINGS,
+    ListFilter,
     change_search,
     count_alerts,
     delete_search,
@@ -24,8 +25,9 @@ from broker.searches import (
     get_search,
     save_search,
 )
+from broker.web import directory_filters, post_filters
 from broker.web.access import SIGNED_IN, allow, person
-from broker.web.post_filters import Chip, chips, read_filters
+from broker.web.facets import Chip
 from broker.web.reading import database, exchange, language
 from models import InvalidInput, NotFound, SavedSearch
 
@@ -47,7 +49,7 @@ def search_address(search: SavedSearch) -> str:
     return listing_address(search.listing, filters_of(search), bands)
 
 
-def listing_address(listing: str, filters: PostFilter, bands: Iterable[str] = ()) -> str:
+def listing_address(listing: str, filters: ListFilter, bands: Iterable[str] = ()) -> str:
     """A list narrowed by filters: each that is on is a parameter of the address."""
     pairs = [(chip.parameter, chip.value) for chip in shown_filters(filters, bands)]
     if not LISTINGS[listing].ranked:
@@ -55,9 +57,12 @@ def listing_address(listing: str, filters: PostFilter, bands: Iterable[str] = ()
     return f"{url_for(LISTINGS[listing].endpoint)}?{urlencode(pairs)}"
 
 
-def shown_filters(filters: PostFilter, bands: Iterable[str] = ()) -> list[Chip]:
+def shown_filters(filters: ListFilter, bands: Iterable[str] = ()) -> list[Chip]:
     """The filters that are on, by their names."""
-    found = chips(filters, exchange().reference, language(), filters.organisation)
+    reference, organisation = exchange().reference, filters.organisation
+    if isinstance(filters, DirectoryFilter):
+        return directory_filters.chips(filters, reference, language(), organisation)
+    found = post_filters.chips(filters, reference, language(), organisation)
     return found + [Chip("band", band, _("Fit"), str(BAND_NAMES[band])) for band in bands]
 
 
@@ -96,7 +101,7 @@ def save() -> Any:
     if listing not in LISTINGS:
         raise NotFound("no_such_page")
     args = MultiDict(parse_qsl(request.form.get("query", "")[:MOST_QUERY]))
-    filters = read_filters(LISTINGS[listing].kind, args)
+    filters = _read_filters(listing, args)
     bands = [band for band in BAND_NAMES if band in args.getlist("band")]
     try:
         search = save_search(
@@ -139,6 +144,13 @@ def delete(search_id: int) -> Any:
     delete_search(database(), person(), search_id)
     flash(_("The search “%(name)s” is deleted.", name=search.name), "success")
     return redirect(url_for("searches.mine"))
+
+
+def _read_filters(listing: str, args: MultiDict[str, str]) -> ListFilter:
+    whole = LISTINGS[listing].whole
+    if isinstance(whole, DirectoryFilter):
+        return directory_filters.read_filters(args)
+    return post_filters.read_filters(whole.kind, args)
 
 
 def _typed() -> dict[str, str]:

@@ -6,6 +6,8 @@ import pytest
 from sqlalchemy import select, update
 
 from broker import posts
+from broker.directory import save_entry, submit_entry
+from broker.directory_search import DirectoryFilter
 from broker.letters import send_letters, unsubscribe
 from broker.mail import Folder, part_of
 from broker.posts import PostFilter
@@ -22,6 +24,7 @@ from broker.searches import (
 )
 from models import (
     Conflict,
+    EntryKind,
     Frequency,
     InvalidInput,
     NotAllowed,
@@ -34,7 +37,7 @@ from models import (
     User,
     utc_now,
 )
-from tests.broker.factories import days, make_person, post_need, post_offer
+from tests.broker.factories import days, find_organisation, make_person, post_need, post_offer
 
 PROCUREMENT = PostFilter("need", themes=("sustainable_public_procurement",))
 
@@ -42,7 +45,7 @@ pytestmark = pytest.mark.usefixtures("backend")
 
 
 def keep(exchange, session, person, filters=PROCUREMENT, name="Buying", frequency="at_once"):
-    listing = f"{filters.kind}s"
+    listing = f"{filters.kind}s" if isinstance(filters, PostFilter) else "directory"
     data = {"name": name, "frequency": frequency}
     return save_search(session, person, listing, filters, data, exchange.reference)
 
@@ -84,6 +87,19 @@ class TestKeeping:
         kept = SavedSearch(listing="needs", filters=kept_values(filters))
         assert filters_of(kept) == filters
         assert kept_values(PostFilter("need")) == {}
+
+    def test_every_filter_of_a_directory_comes_back_as_it_was(self):
+        codes = {
+            item.name: ("a", "b")
+            for item in fields(DirectoryFilter)
+            if str(item.type).startswith("tuple")
+        }
+        filters = DirectoryFilter(
+            text="agua", organisation="gov-pe", expired=True, sort="title", **codes
+        )
+        kept = SavedSearch(listing="directory", filters=kept_values(filters))
+        assert filters_of(kept) == filters
+        assert kept_values(DirectoryFilter()) == {}
 
     def test_a_field_that_lists_no_longer_have_is_left_out(self):
         old = SavedSearch(listing="offers", filters={"colour": "green", "statuses": ["draft"]})
@@ -260,3 +276,53 @@ def test_an_alert_comes_by_mail_and_its_link_ends_this_search_alone(exchange):
         publish(exchange, session)
         told = alerts(session, person)
         assert [notice.facts["search"] for notice in told] == ["Buying", "Peru", "Peru"]
+
+
+class TestDirectories:
+    WATER = DirectoryFilter(kinds=("practice",), themes=("water",))
+
+    def publish(self, exchange, session, organisation="gov-pe", **facts):
+        """An entry that is public at once: its organisation is trusted."""
+        office = make_person(session, Role.SECRETARIAT)
+        find_organisation(session, organisation).trusted = True
+        said = {
+            "title": "Lavado en circuito cerrado",
+            "description": "Tres curtiembres reutilizan el agua del remojo.",
+            "themes": ["water"],
+            "language": "es",
+            "organisation": organisation,
+            **facts,
+        }
+        entry = save_entry(session, office, EntryKind.PRACTICE, said, exchange.reference)
+        submit_entry(session, office, entry, exchange.reference, today=days(0))
+        session.flush()
+        return entry
+
+    def test_an_entry_that_meets_a_search_is_told_once_when_it_is_published(self, exchange):
+        with exchange.writing() as session:
+            person = make_person(session, Role.PROVIDER)
+            elsewhere = make_person(session, Role.PROVIDER)
+            keep(exchange, session, person, self.WATER)
+            keep(exchange, session, elsewhere, DirectoryFilter(kinds=("specialist",)))
+            entry = self.publish(exchange, session)
+            (told,) = alerts(session, person)
+            assert (told.path, told.facts["title"]) == (
+                f"/directory/entries/{entry.id}",
+                {"es": "Lavado en circuito cerrado"},
+            )
+            assert not alerts(session, elsewhere)
+        alert_searches(exchange)
+        with exchange.reading() as session:
+            assert len(alerts(session, person)) == 1
+
+    def test_words_are_looked_for_by_the_routine(self, exchange):
+        with exchange.writing() as session:
+            person = make_person(session, Role.PROVIDER)
+            keep(exchange, session, person, DirectoryFilter(text="curtiembre"))
+            keep(exchange, session, person, DirectoryFilter(text="biogas"), name="Other words")
+            self.publish(exchange, session)
+            assert not alerts(session, person)
+        alert_searches(exchange)
+        with exchange.reading() as session:
+            (told,) = alerts(session, person)
+            assert told.facts["search"] == "Buying"

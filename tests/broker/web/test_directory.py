@@ -69,6 +69,18 @@ def test_everybody_finds_an_entry_and_reads_all_but_the_contact(exchange, client
     )
 
 
+def test_a_directory_is_kept_as_a_search_with_its_filters(exchange, client, sign_in):
+    assert "Sign in to save this search" in client.get("/directory").text
+    person = sign_in(Role.FOCAL_POINT)
+    page = person.get("/directory/practices?theme=water&q=agua&sort=title").text
+    form = form_to(page, "/searches").fields
+    form.setlist("name", ["Water that works"])
+    kept_list = person.post("/searches", data=form, follow_redirects=True).text
+    assert "Water that works" in kept_list
+    assert "Directory: Good practice" in kept_list
+    assert "/directory?kind=practice&amp;theme=water&amp;q=agua&amp;sort=title" in kept_list
+
+
 def test_readers_see_an_entry_in_their_own_language(exchange, client, sign_in):
     said = {"es": {"title": "Agua en curtiembres", "summary": "Se reúsa el agua de remojo."}}
     number = publish(exchange, translations=said)
