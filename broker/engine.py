@@ -375,9 +375,19 @@ LOOK_AGAIN = 15.0
 
 
 def texts_to_encode(
-    exchange: Exchange, session: Session, statuses: Collection[PostStatus] = LIVE
+    exchange: Exchange,
+    session: Session,
+    statuses: Collection[PostStatus] = LIVE,
+    *,
+    enough: int | None = None,
 ) -> dict[Role, list[str]]:
-    """Texts of posts that have no vector of the present encoder, each once, by direction."""
+    """Texts of posts that have no vector of the present encoder, each once, by direction.
+
+    Parameters
+    ----------
+    enough : int, optional
+        Stop looking when more than that are found.
+    """
     vectors = exchange.vectors
     missing: dict[Role, list[str]] = {}
     if vectors.encoder is None:
@@ -404,6 +414,8 @@ def texts_to_encode(
                     found.setdefault(role, {})[text] = None
                 else:
                     vectors.complete[post.id] = post.updated_at
+        if enough is not None and sum(map(len, found.values())) > enough:
+            break
     return {role: list(texts) for role, texts in found.items()}
 
 
@@ -470,7 +482,7 @@ class Engine:
         self.book = self._new_book(Weights())
 
     def _lacks_vectors(self, session: Session) -> bool:
-        missing = texts_to_encode(self.exchange, session)
+        missing = texts_to_encode(self.exchange, session, enough=ENCODED_AT_ONCE)
         return sum(map(len, missing.values())) > ENCODED_AT_ONCE
 
     def outgrown(self, *, at_once: bool = False) -> bool:
@@ -630,7 +642,7 @@ class Engine:
         """Put posts into a book, or in the place of what stood there, by their numbers."""
         for start in range(0, len(ids), AT_ONCE):
             chunk = ids[start : start + AT_ONCE]
-            codes, reference = _codes_of(session, chunk), self.exchange.reference
+            codes, reference = codes_of(session, chunk), self.exchange.reference
             needs = _posts_to_match(session, Need, chunk)
             offers = _posts_to_match(session, Offer, chunk)
             book.put_needs(
@@ -703,8 +715,8 @@ def _posts_to_match(session: Session, kind: type[Kind], ids: Sequence[int]) -> l
     )
 
 
-def _codes_of(session: Session, ids: Sequence[int]) -> dict[int, Codes]:
-    """Post → its codes by facet, as plain rows: a book of 10,000 posts has 100,000 of them."""
+def codes_of(session: Session, ids: Sequence[int]) -> dict[int, Codes]:
+    """Post → its codes by facet, from plain rows: 10,000 posts have 100,000 of them."""
     facets: dict[int, dict[str, list[str]]] = {post_id: {} for post_id in ids}
     rows = session.execute(
         select(PostFacet.post_id, PostFacet.facet, PostFacet.code).where(PostFacet.post_id.in_(ids))
@@ -737,6 +749,7 @@ __all__ = [
     "Progress",
     "Standing",
     "Vectors",
+    "codes_of",
     "need_profile",
     "offer_profile",
     "pairs_of",

@@ -15,10 +15,10 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ARRAY, Integer, Select, cast, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from broker.desk import own_posts
-from broker.engine import OVERLAP, glossary_of, text_of
+from broker.engine import AT_ONCE, OVERLAP, codes_of, glossary_of, text_of
 from broker.exchange import Exchange
 from broker.posts import CLASSES, WHOLE, PostFilter, count_choices, find_posts
 from matching.glossary import Glossary
@@ -81,21 +81,24 @@ class PostSearch:
         ).all()
         changed = [post_id for post_id, stamp in stamps if self._seen.get(post_id) != stamp]
         late = [post_id for post_id in self._vectorless if post_id not in changed][:MADE_AT_ONCE]
-        for start in range(0, len(changed), 500):
-            self._put(session, changed[start : start + 500], make=len(changed) <= MADE_AT_ONCE)
+        for start in range(0, len(changed), AT_ONCE):
+            self._put(session, changed[start : start + AT_ONCE], make=len(changed) <= MADE_AT_ONCE)
         if late:
             self._put(session, late, make=True)
         self._seen |= dict(stamps)
         self._looked = now
 
     def _put(self, session: Session, ids: Sequence[int], *, make: bool) -> None:
-        posts = session.scalars(
-            select(Post).where(Post.id.in_(ids)).options(*WHOLE).order_by(Post.id)
-        ).all()
+        query = select(Post).where(Post.id.in_(ids)).order_by(Post.id)
+        options = selectinload(Post.supports), selectinload(Post.organisation)
+        posts = session.scalars(query.options(*options)).all()
+        codes = codes_of(session, ids)
         for post_id in set(ids) - {post.id for post in posts}:
             self.index.remove(post_id)
         vectors = self._vectors(session, posts, make=make)
-        self.index.put_many(_document(post, vectors.get(post.id)) for post in posts)
+        self.index.put_many(
+            _document(post, codes[post.id]("theme"), vectors.get(post.id)) for post in posts
+        )
 
     def _vectors(
         self, session: Session, posts: Sequence[Post], *, make: bool
@@ -143,7 +146,7 @@ def _shelf(kind: str, organisation: int | None) -> str:
     return kind if organisation is None else f"{kind}@{organisation}"
 
 
-def _document(post: Post, vector: Vector | None) -> Document:
+def _document(post: Post, themes: Iterable[str], vector: Vector | None) -> Document:
     title, body = text_of(post)
     passages = [
         Passage(title, post.language, TITLE),
@@ -159,7 +162,7 @@ def _document(post: Post, vector: Vector | None) -> Document:
         post.id,
         frozenset(shelves),
         tuple(passage for passage in passages if passage.text),
-        frozenset(post.codes("theme")),
+        frozenset(themes),
         vector,
     )
 

@@ -18,6 +18,7 @@ in other languages, and so do vectors of meaning where there is an encoder.
 import re
 from array import array
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -30,7 +31,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from matching.glossary import Glossary, content_stems
-from matching.words import ALL_STOP_WORDS, LANGUAGES, fold, stem
+from matching.words import ALL_STOP_WORDS, LANGUAGES, fold_word, stem
 
 Row = NDArray[np.float32]
 
@@ -111,14 +112,9 @@ class Found:
     corrected: str = ""
 
 
-@lru_cache(maxsize=131_072)
-def _folded(word: str) -> str:
-    return fold(word)
-
-
 def _forms(text: str) -> Iterator[str]:
     """The words of a text, folded; of a hyphenated word each part."""
-    return (_folded(match.group()) for match in _WORD.finditer(text))
+    return map(fold_word, _WORD.findall(text))
 
 
 def query_words(query: str) -> tuple[str, ...]:
@@ -130,6 +126,18 @@ def query_words(query: str) -> tuple[str, ...]:
 
 def _tells(word: str) -> bool:
     return len(word) > 1 or word.isdecimal()
+
+
+@lru_cache(maxsize=131_072)
+def _entry(word: str, language: str | None) -> tuple[str, str] | None:
+    """Form and stem under which a word of a text is found; ``None`` for a word that tells nothing.
+
+    Posts say the same words again and again: each is folded and stemmed once.
+    """
+    form = fold_word(word)
+    if form in ALL_STOP_WORDS or not _tells(form):
+        return None
+    return form, stem(form, language)
 
 
 class _Postings:
@@ -221,14 +229,17 @@ class SearchIndex:
         counts: dict[str, float] = {}
         length = 0
         for text, language, weight in document.passages:
-            for form in _forms(text):
-                length += 1
-                if _tells(form) and form not in ALL_STOP_WORDS:
-                    counts[form] = counts.get(form, 0.0) + weight
-                    if form not in self._postings:
-                        new.add(form)
-                        self._postings[form] = _Postings()
-                    self._by_stem.setdefault(_stem(form, language), set()).add(form)
+            entries = [_entry(word, language) for word in _WORD.findall(text)]
+            length += len(entries)
+            for entry, times in Counter(entries).items():
+                if entry is None:
+                    continue
+                form, root = entry
+                counts[form] = counts.get(form, 0.0) + weight * times
+                if form not in self._postings:
+                    new.add(form)
+                    self._postings[form] = _Postings()
+                self._by_stem.setdefault(root, set()).add(form)
         share = 1 - LENGTH_SHARE + LENGTH_SHARE * length / USUAL_LENGTH
         for form, count in counts.items():
             self._postings[form].add(row, count / (count + SATURATION * share))
@@ -374,7 +385,7 @@ class SearchIndex:
     def _related(self, word: str) -> set[str]:
         return {
             form
-            for root in {_stem(word, language) for language in LANGUAGES}
+            for root in {stem(word, language) for language in LANGUAGES}
             for form in self._by_stem.get(root, ())
         }
 
@@ -418,7 +429,7 @@ class SearchIndex:
         for mention in self.glossary.mentions(query, None):
             stems = {s for language in LANGUAGES for s in content_stems(mention.term, language)}
             for word, themes in zip(words, reached, strict=True):
-                if any(_stem(word.better or word.typed, lang) in stems for lang in LANGUAGES):
+                if any(stem(word.better or word.typed, lang) in stems for lang in LANGUAGES):
                     themes.add(_concept(mention.theme))
         return reached
 
@@ -450,17 +461,13 @@ def _concept(theme: str) -> str:
     return f"theme:{theme}"
 
 
-def _stem(word: str, language: str | None) -> str:
-    return stem(word, language)
-
-
 def _corrected(query: str, words: Sequence[_Word]) -> str:
     """The query with the better words in their places; empty where there are none."""
     better = {word.typed: word.better for word in words if word.better}
     if not better:
         return ""
     return " ".join(
-        _WORD.sub(lambda match: better.get(_folded(match.group()), match.group()), query).split()
+        _WORD.sub(lambda match: better.get(fold_word(match.group()), match.group()), query).split()
     )
 
 
@@ -473,7 +480,7 @@ def mark(text: str, forms: frozenset[str]) -> list[tuple[str, bool]]:
     pieces: list[tuple[str, bool]] = []
     end = 0
     for match in _WORD.finditer(text):
-        if _folded(match.group()) in forms:
+        if fold_word(match.group()) in forms:
             if match.start() > end:
                 pieces.append((text[end : match.start()], False))
             pieces.append((match.group(), True))
@@ -492,7 +499,7 @@ def excerpt(text: str, forms: frozenset[str], length: int = 220) -> str:
     places = [
         (match.start(), form)
         for match in _WORD.finditer(flat)
-        if (form := _folded(match.group())) in forms
+        if (form := fold_word(match.group())) in forms
     ]
     if not places:
         return ""
