@@ -32,6 +32,7 @@ from broker.imported_rows import (
     note_row,
     stamp_rows,
 )
+from broker.invitations import invite
 from broker.jobs import Work, job, start_job
 from broker.messages import field_problems, sentence
 from broker.organisations import OrganisationSchema, save_organisation
@@ -549,8 +550,9 @@ def _save_user(
         try:
             known = find_user(session, str(data.get("email", "")))
         except NotFound:
-            # Nobody reads the password that is made: the secretariat gives a new one to each.
+            # Nobody reads the password that is made: each person chooses one by her invitation.
             user, _password = open_account(session, by, data, exchange.reference)
+            invite(session, exchange.settings, by, user)
             return user.id
         entity_id = known.id
     user = session.get_one(User, entity_id)

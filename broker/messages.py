@@ -127,6 +127,7 @@ SENTENCES = {
     "iati_no_draft": _l("The activity has changed, but %(reference)s is no longer a draft. Change it there if the change matters."),
     "iati_same_title": _l("%(reference)s has the same title. Delete one of the two if they are the same offer."),
     "iati_more_problems": _l("%(count)s more are in the report."),
+    "invitation_over": _l("This invitation has been used, or is too old. Sign in, or ask the secretariat for a new password."),
     "edited_since": _l("%(reference)s has been edited since by %(name)s (%(day)s) and was kept as it is. Choose on the page of this import whether the file’s text is taken instead."),
     "row_twice": _l("The number “%(key)s” stands in an earlier row already. Give each row a number of its own."),
     # Jobs

@@ -97,6 +97,7 @@ TOPICS = {
         _l("Your organisation was joined with another entry, or its webhook was switched off."),
         Frequency.AT_ONCE,
     ),
+    "account": Topic(_l("My account"), _l("An account was opened for you."), Frequency.AT_ONCE),
     "search": Topic(
         _l("Saved searches"),
         _l("Something new meets a search that you have saved."),
@@ -105,8 +106,9 @@ TOPICS = {
 }
 """Topic → what it is about, and how soon it comes by e-mail unless a person chooses otherwise."""
 
-CHOSEN_ELSEWHERE = frozenset({"search"})
-"""Topics whose frequency is not chosen as one: each saved search has its own."""
+CHOSEN_ELSEWHERE = frozenset({"search", "account"})
+"""Topics whose frequency is not chosen as one: each saved search has its own, and what is written to
+the owner of a new account comes always."""
 
 FREQUENCY_NAMES = {
     Frequency.AT_ONCE: _l("at once"),
@@ -306,6 +308,13 @@ KINDS = {
         "post",
         _l("Your post “%(title)s” has expired. Renew it to bring it back."),
         _l("Renew the post"),
+    ),
+    "account.opened": Kind(
+        "account",
+        _l(
+            "An account on the 10YFP broker was opened for you. Choose its password within 14 days."
+        ),
+        _l("Choose a password"),
     ),
     "search.alert": Kind(
         "search",

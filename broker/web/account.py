@@ -10,10 +10,11 @@ from flask_babel import gettext as _
 from flask_login import login_user, logout_user
 
 from broker import accounts
+from broker.invitations import accept_invitation, find_invited
 from broker.messages import field_problems, sentence
 from broker.web.access import EVERYBODY, SIGNED_IN, allow, person, reader
 from broker.web.kept_forms import seal, unseal
-from broker.web.reading import database
+from broker.web.reading import database, exchange
 from models import LANGUAGES, DomainError, InvalidInput, NotFound
 
 pages = Blueprint("account", __name__)
@@ -71,6 +72,28 @@ def sign_out() -> Any:
     logout_user()
     flash(_("You have signed out."), "success")
     return redirect(url_for("public.home"))
+
+
+@pages.route("/invitation/<int:user_id>/<token>", methods=["GET", "POST"])
+@allow(EVERYBODY)
+def invitation(user_id: int, token: str) -> Any:
+    """Choose the password of an account that was opened for one, and sign in."""
+    settings, problems = exchange().settings, {}
+    if request.method == "POST":
+        try:
+            user = accept_invitation(
+                database(), settings, user_id, token, request.form.get("password", "")
+            )
+        except InvalidInput as error:
+            problems = field_problems(error)
+        else:
+            session.clear()
+            login_user(user)
+            return redirect(url_for("posts.mine"))
+    user = find_invited(database(), settings, user_id, token)
+    return render_template("account/invitation.html", user=user, problems=problems), (
+        422 if problems else 200
+    )
 
 
 @pages.post("/language/<code>")

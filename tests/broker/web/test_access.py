@@ -40,6 +40,7 @@ TABLE = {
     "merging.show": OFFICE,
     "merging.merge": OFFICE,
     "account.sign_in": EVERYBODY,
+    "account.invitation": EVERYBODY,
     "account.choose_language": EVERYBODY,
     "account.sign_out": SIGNED_IN,
     "account.profile": SIGNED_IN,

@@ -10,8 +10,10 @@ import pytest
 from openpyxl import load_workbook
 from sqlalchemy import select
 
+from broker.letters import gather_letters, send_letters
+from broker.mail import Folder, part_of
 from broker.posts import content, edit_post
-from models import Offer, Role
+from models import Offer, Role, User, utc_now
 
 ROWS = (
     b"key,language,title,description,support_1_kind,places\n"
@@ -127,3 +129,31 @@ def test_the_number_of_queries_does_not_grow_with_imports(officer, count_queries
     for _time in range(5):
         bring(officer, ROWS)
     assert queries() <= few
+
+
+def test_whoever_is_brought_by_a_file_is_invited_and_chooses_her_password(
+    exchange, client, sign_in
+):
+    secretariat = sign_in(Role.SECRETARIAT)
+    rows = b"email,name,role,organisation,language\nlab@new.example,Lab,provider,eclac,es\n"
+    refused = bring(secretariat, rows.replace(b"language", b"password"), kind="user")
+    assert "password" in text(refused)
+    shown = bring(secretariat, rows, kind="user")
+    assert "1 of them without a problem" in text(shown)
+    with exchange.reading() as session:
+        assert session.scalar(select(User).where(User.email == "lab@new.example")) is None
+    loaded = secretariat.post(f"{shown.request.path}/load", follow_redirects=True)
+    assert "invited by e-mail" in text(loaded)
+    with exchange.writing() as session:
+        gather_letters(session, utc_now())
+    send_letters(exchange)
+    (name,) = Folder(exchange.settings).names()
+    letter = Folder(exchange.settings).read(name)
+    assert letter["To"].addresses[0].addr_spec == "lab@new.example"
+    address = re.search(r"/invitation/\S+", part_of(letter, "plain"))[0]
+    assert "lab@new.example" in text(client.get(address))
+    assert client.post(address, data={"password": "short"}).status_code == 422
+    chosen = {"password": "four unrelated words"}
+    assert client.post(address, data=chosen).location.endswith("/desk")
+    assert client.get("/desk").status_code == 200
+    assert client.get(address).status_code == 400
