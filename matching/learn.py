@@ -14,8 +14,6 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from sklearn.metrics import log_loss, roc_auc_score
-from sklearn.model_selection import StratifiedGroupKFold
 
 from matching.profile import ProfileError
 from matching.run import MatchTable
@@ -144,6 +142,10 @@ def learn_weights(
         or needs < FOLDS
     ):
         raise TooFewDecisions(accepted, dismissed)
+    # Loaded where it is used: it takes over a second, which no program's start has to wait for.
+    from sklearn.metrics import log_loss, roc_auc_score
+    from sklearn.model_selection import StratifiedGroupKFold
+
     found, truth, counts = _arrays(decisions)
     groups = np.array([decision.need_id for decision in decisions])
     shares = np.array(list(present.shares().values()))

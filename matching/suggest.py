@@ -17,8 +17,6 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score
 
 from matching.glossary import content_stems
 from matching.profile import ProfileError
@@ -254,6 +252,9 @@ def cross_validate(
 
 
 def _quality(name: str, truth: NDArray[np.bool_], chances: Floats) -> Quality:
+    # Loaded where it is used: it takes over a second, which no program's start has to wait for.
+    from sklearn.metrics import average_precision_score
+
     said = chances >= 0.5
     right = int((said & truth).sum())
     bins = np.minimum((chances * 10).astype(int), 9)
@@ -311,6 +312,8 @@ def _learn_facet(
         out, kept = np.flatnonzero(parts == part), np.flatnonzero(parts != part)
         rest = _describe(codes, described, truth[kept], vectors[kept], [stems[n] for n in kept])
         evidence[out] = _evidence(rest, vectors[out], [stems[n] for n in out])
+    from sklearn.linear_model import LogisticRegression
+
     model = LogisticRegression(C=10.0, max_iter=1000)
     model.fit(evidence.reshape(-1, 3), truth.ravel())
     weights = np.append(model.coef_[0], model.intercept_[0])
