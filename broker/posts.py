@@ -165,12 +165,6 @@ def get_version(post: Post, number: int) -> PostVersion:
     return found
 
 
-def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """The fields in which two contents differ, in the order of the input schema."""
-    names = [name for name in after if before.get(name) != after.get(name)]
-    return names + [name for name in before if name not in after and before[name] is not None]
-
-
 WHOLE = (
     selectinload(Post.supports),
     selectinload(Post.facets),

@@ -46,6 +46,7 @@ from broker.web import (
     parties,
     partners,
     plans,
+    post_history,
     posts,
     presentation,
     programmes,
@@ -136,7 +137,7 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
     assets.prepare(app)
     for module in (
         board, countries, directory, programmes, organisations,
-        public, account, search, posts, writing, matches, agreements, parties, documents, ledger, secretariat, reports, bulletins,
+        public, account, search, posts, post_history, writing, matches, agreements, parties, documents, ledger, secretariat, reports, bulletins,
         assets, weights, clearing, duplicates, webhooks, feeds, open_data, merging, tokens, jobs, imports, plans, iati,
         notices, searches, silence, mail,
         task_forces, partners, conflicts, endorsements, desk,

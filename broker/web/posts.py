@@ -24,7 +24,6 @@ from broker.overview import agreements_of
 from broker.posts import (
     SCHEMAS,
     blank,
-    changed_fields,
     content,
     copy_post,
     count_choices,
@@ -58,6 +57,7 @@ from broker.web.post_form import (
     take_hints,
     typed_form,
 )
+from broker.web.post_history import changes_between
 from broker.web.presentation import day, paginate, paginate_numbers, post_address
 from broker.web.reading import database, exchange, language, today
 from broker.writing import (
@@ -143,17 +143,14 @@ def version(kind: str, post_id: int, number: int) -> str:
     post = get_post(database(), kind, post_id, by)
     shown = get_version(post, number)
     said = visible_content(post, by, shown.content)
-    changed: list[str] = []
-    if number > 1:
-        before = get_version(post, number - 1)
-        changed = changed_fields(visible_content(post, by, before.content), said)
+    before = get_version(post, number - 1).content if number > 1 else shown.content
     return render_template(
         "posts/version.html",
         post=post,
         version=shown,
         said=said,
         sealed=seals_money(post, by, shown.content),
-        changed=changed,
+        changes=changes_between(post, visible_content(post, by, before), said),
     )
 
 

@@ -20,6 +20,7 @@ from broker.endorsements import find_delegates
 from broker.explanations import BAND_NAMES, COMPONENT_NAMES
 from broker.jobs import start_job
 from broker.messages import field_problems
+from broker.post_history import last_returns
 from broker.posts import get_post, seals_money, visible_content
 from broker.replay import replay_run, replay_sentences
 from broker.report.answers import ANSWER_TIME, INTEREST_NAMES
@@ -163,6 +164,7 @@ def _queue(problems: Mapping[int, Any] | None = None) -> str:
             for post in shown
         ],
         FACT_NAMES=FACT_NAMES,
+        returns=last_returns(database(), shown),
         problems=problems or {},
     )
 

@@ -71,6 +71,7 @@ TABLE = {
     "posts.offers": EVERYBODY,
     "posts.page": EVERYBODY,
     "posts.version": EVERYBODY,
+    "post_history.returned": SIGNED_IN,
     "posts.mine": SIGNED_IN,
     "iati.activities": EVERYBODY,
     "plans.plans": EVERYBODY,
