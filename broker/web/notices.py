@@ -19,7 +19,7 @@ from broker.schemas import load
 from broker.web.access import EVERYBODY, SIGNED_IN, allow, person, reader
 from broker.web.account import safe_address
 from broker.web.presentation import paginate
-from broker.web.reading import database, exchange, language
+from broker.web.reading import database, exchange, language, speak_to
 from models import InvalidInput, Notice
 
 pages = Blueprint("notices", __name__)
@@ -140,6 +140,6 @@ def unsubscribe(token: str) -> str:
     settings = exchange().settings
     done = request.method == "POST"
     look = end_mail if done else read_unsubscription
-    return render_template(
-        "notices/unsubscribe.html", ended=look(database(), settings, token), done=done
-    )
+    ended = look(database(), settings, token)
+    speak_to(ended.user)
+    return render_template("notices/unsubscribe.html", ended=ended, done=done)

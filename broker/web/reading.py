@@ -7,13 +7,13 @@ from datetime import date
 from typing import Any, TypeVar, cast
 
 from flask import Flask, current_app, g, request, session
-from flask_babel import Babel
+from flask_babel import Babel, refresh
 from flask_login import current_user
 from sqlalchemy.orm import Session
 
 from broker.exchange import Exchange
 from broker.paths import TRANSLATIONS
-from models import LANGUAGES
+from models import LANGUAGES, User
 from models.database import begin_writing
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -58,9 +58,18 @@ def today() -> date:
     return exchange().today()
 
 
+def speak_to(user: User) -> None:
+    """Answer this request in the language of that account, though nobody has signed in with it.
+
+    For links of letters: whoever opens one has read the letter, whatever her browser speaks.
+    """
+    g.language = user.language
+    refresh()
+
+
 def language() -> str:
     """The reader's language: chosen, or the account's, or the browser's, or the installation's."""
-    chosen = session.get("language")
+    chosen = session.get("language") or g.get("language")
     if chosen in LANGUAGES:
         return cast("str", chosen)
     # Looking at the account reads the database; a reader without a session has none.

@@ -155,6 +155,19 @@ class TestUnsubscribing:
         assert "End these e-mails" in client.get(link).text
         assert self.chosen(exchange, author) == Frequency.AT_ONCE
 
+    @pytest.mark.parametrize("method", ["get", "post"])
+    def test_the_page_speaks_the_language_of_the_letter(self, exchange, client, link, method):
+        with exchange.writing() as session:
+            for user in session.scalars(select(User)):
+                user.language = "pt"
+        page = getattr(client, method)(link, headers={"Accept-Language": "fr"})
+        assert '<html lang="pt">' in page.text
+        assert '<html lang="fr">' in client.get("/", headers={"Accept-Language": "fr"}).text
+
+    def test_a_language_chosen_on_the_page_is_kept(self, client, link):
+        client.post("/language/fr", data={"next": link})
+        assert '<html lang="fr">' in client.get(link).text
+
     def test_the_button_ends_it_without_signing_in_and_twice_is_once(
         self, exchange, author, client, link
     ):
