@@ -63,6 +63,7 @@ from broker.web import (
     weights,
     writing,
 )
+from broker.web.counters import storage_of
 
 csrf = CSRFProtect()
 
@@ -107,7 +108,7 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
             "text/html", "text/css", "text/javascript", "application/javascript",
             "application/json", "application/problem+json", "image/svg+xml",
         ],
-        RATELIMIT_STORAGE_URI="memory://",
+        RATELIMIT_STORAGE_URI=storage_of(settings),
         RATELIMIT_HEADERS_ENABLED=True,
     )  # fmt: skip
     app.extensions["exchange"] = exchange
