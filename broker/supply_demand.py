@@ -152,6 +152,15 @@ class Side:
             found &= self.holders[facet][code]
         return found
 
+    def codes_of_posts(self) -> dict[int, dict[str, list[str]]]:
+        """Post → facet → the codes that it carries."""
+        found: dict[int, dict[str, list[str]]] = {post_id: {} for post_id in self.everything}
+        for facet, holders in self.holders.items():
+            for code, ids in holders.items():
+                for post_id in ids:
+                    found[post_id].setdefault(facet, []).append(code)
+        return found
+
     def stating(self, facet: str) -> set[int]:
         """Ids of the posts that carry any code of the facet."""
         return set().union(*self.holders[facet].values()) & self.everything

@@ -138,13 +138,11 @@ def _by_country(rows: ReportRows, served: str) -> dict[str | None, tuple[int, in
 
 
 def _places_given(rows: ReportRows) -> dict[str | None, int]:
-    ids = rows.posts("need").order_by(None).options().with_only_columns(Need.id).correlate(None)
     query = (
-        rows.commitments()
+        rows.commitments(place="any")
         .order_by(None)
         .options()
         .join(Need, Need.id == Commitment.need_id)
-        .where(Commitment.need_id.in_(ids))
         .with_only_columns(Need.country_code, func.sum(Commitment.places))
         .group_by(Need.country_code)
     )

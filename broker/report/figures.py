@@ -113,7 +113,7 @@ def key_figures(rows: ReportRows) -> KeyFigures:
         interests=sum(interests.values()),
         unanswered=interests["waiting"] + interests["lapsed"],
         answer_days=_middle(_answer_days(rows)),
-        agreement_days=_middle(_agreement_days(rows)),
+        agreement_days=_middle(list(agreement_days(rows).values())),
         signed=events("signed"),
         voluntary=events("voluntary"),
         in_force=events("in_force"),
@@ -135,8 +135,11 @@ def _answer_days(rows: ReportRows) -> list[float]:
     ]
 
 
-def _agreement_days(rows: ReportRows) -> list[float]:
-    """Days from a pair's first interest to the last signature; from the proposal without one."""
+def agreement_days(rows: ReportRows) -> dict[int, float]:
+    """Agreement signed in the period → days from its pair's first interest to the last signature.
+
+    From the proposal where nobody had expressed interest.
+    """
     first = (
         select(func.min(Interest.created_at))
         .where(Interest.match_id == Agreement.match_id)
@@ -144,15 +147,16 @@ def _agreement_days(rows: ReportRows) -> list[float]:
         .scalar_subquery()
     )
     found = rows.agreements(event="signed").order_by(None).options()
-    query = found.with_only_columns(first, Agreement.created_at, Agreement.signed_at)
-    return [
-        days_between(min(begun or proposed, signed), signed)
-        for begun, proposed, signed in rows.session.execute(query)
+    query = found.with_only_columns(Agreement.id, first, Agreement.created_at, Agreement.signed_at)
+    return {
+        id_: days_between(min(begun or proposed, signed), signed)
+        for id_, begun, proposed, signed in rows.session.execute(query)
         if signed
-    ]
+    }
 
 
 def days_between(first: datetime, last: datetime) -> float:
+    """Days from one moment to another, with their fraction."""
     return (last - first).total_seconds() / 86_400
 
 
@@ -254,13 +258,8 @@ def cross_all_facets(rows: ReportRows) -> tuple[tuple[str, str, str, str, int, i
     """
     sides = []
     for side in (rows.market.needs, rows.market.offers):
-        of_post: dict[int, dict[str, list[str]]] = {i: {} for i in side.everything}
-        for facet, holders in side.holders.items():
-            for code, ids in holders.items():
-                for post_id in ids:
-                    of_post[post_id].setdefault(facet, []).append(code)
         counts: dict[tuple[str, ...], int] = {}
-        for codes in of_post.values():
+        for codes in side.codes_of_posts().values():
             for theme in codes.get("theme", [""]):
                 for subregion in codes.get("subregion", [""]):
                     for area in codes.get("ilac_area", [""]):

@@ -46,7 +46,8 @@ class Over:
 class Figure:
     """A number with its form, the list to which it leads, and how a workbook finds it.
 
-    ``form`` is ``count``, ``change``, ``percent``, ``points`` (a difference of percentages),
+    A workbook finds it by ``over``, divided by ``of`` if there is any; or, as ``share``, from two
+    other rows of its column. ``form`` is ``count``, ``change``, ``percent``, ``points`` (a difference of percentages),
     ``days``, ``score``, ``share`` (0 to 1), ``money`` or ``rate``.
     """
 
@@ -54,6 +55,7 @@ class Figure:
     form: str = "count"
     rows: Rows | None = None
     over: tuple[Over, ...] = ()
+    of: tuple[Over, ...] = ()
     share: tuple[str, str] | None = None
 
 
@@ -85,7 +87,7 @@ class Sentence:
         return "".join(p.words if isinstance(p, Linked) else p for p in self.pieces)
 
 
-Content = str | int | float | date | Figure | Ref | None
+Content = str | int | float | Decimal | date | Figure | Ref | None
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ def words_of(content: Content, language: str) -> str:
         return content.words
     if isinstance(content, date):
         return format_date(content, format="medium", locale=language)
-    if isinstance(content, int | float):
+    if isinstance(content, int | float | Decimal):
         return format_decimal(content, format="#,##0.##", locale=language)
     return str(content)
 

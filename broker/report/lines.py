@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import aliased
@@ -13,11 +14,13 @@ from sqlalchemy.orm import aliased
 from broker.explanations import reason_sentence
 from broker.nearness import missing_sentences
 from broker.report.answers import ANSWERED, interest_state
-from broker.report.figures import days_between
-from broker.report.rows import ReportRows, among
+from broker.report.figures import agreement_days, days_between
+from broker.report.rows import OUTCOMES, ReportRows, among
+from broker.supply_demand import FACETS
 from models import (
     Agreement,
     Commitment,
+    Dismissal,
     Interest,
     Match,
     NearestOffer,
@@ -102,7 +105,8 @@ class MatchLine:
 class AgreementLine:
     """An agreement as a report lists it, as it stood at the period's end.
 
-    Places and money are those of its present terms.
+    Places and money are those of its present terms; ``days`` is how long one signed in the period
+    took from the first interest on.
     """
 
     id: int
@@ -119,6 +123,7 @@ class AgreementLine:
     currency: str | None
     proposed_on: date
     signed_on: date | None
+    days: float | None
     events: tuple[str, ...]
 
 
@@ -127,6 +132,8 @@ class CommitmentLine:
     """A row of the ledger as a report lists it: what was committed, or returned."""
 
     agreement: str
+    need: str
+    country: str | None
     on: date
     places: int
     money: Decimal
@@ -144,6 +151,28 @@ class InterestLine:
     state: str
     reason: str
     days: float | None
+
+
+@dataclass(frozen=True)
+class DismissalLine:
+    """A suggestion that a side put aside."""
+
+    need: str
+    offer: str
+    on: date
+    reason: str
+
+
+@dataclass(frozen=True)
+class SuggestedLine:
+    """A pair with the score of the first run that suggested it, and how far it came."""
+
+    need: str
+    offer: str
+    run: int
+    score: float
+    band: str
+    outcomes: tuple[str, ...]
 
 
 class Lines:
@@ -169,12 +198,7 @@ class Lines:
             country=(post.country_code or "") if isinstance(post, Need) else "",
             language=post.language,
             status=str(post.status),
-            codes={
-                "theme": self._labels("theme", post.codes("theme")),
-                "subregion": self._labels("subregion", self._subregions(post)),
-                "ilac_area": self._labels("ilac_area", post.codes("ilac_area")),
-                "support_kind": self._labels("support_kind", post.support_kinds),
-            },
+            codes={facet: self._labels(facet, self._codes(post, facet)) for facet in FACETS},
             places=post.places_wanted if isinstance(post, Need) else post.places,  # type: ignore[attr-defined]
             money=self._money(post),
             currency=post.currency if self._money(post) is not None else None,
@@ -186,13 +210,22 @@ class Lines:
     def _labels(self, scheme: str, codes: Iterable[str]) -> dict[str, str]:
         return {code: self.reference.label(scheme, code, self.language) for code in codes}
 
-    def _subregions(self, post: Post) -> list[str]:
+    @cached_property
+    def _codes_in_book(self) -> dict[int, dict[str, list[str]]]:
+        market = self.rows.market
+        return market.needs.codes_of_posts() | market.offers.codes_of_posts()
+
+    def _codes(self, post: Post, facet: str) -> list[str]:
+        """What a post of the book bore on the day of the run; what any other bears now."""
+        if post.id in self._codes_in_book:
+            return self._codes_in_book[post.id].get(facet, [])
+        if facet == "support_kind":
+            return list(post.support_kinds)
+        if facet != "subregion":
+            return post.codes(facet)
         if isinstance(post, Need):
             code = self.reference.subregion_of(post.country_code) or post.subregion
             return [code] if code else []
-        market = self.rows.market.offers.holders["subregion"]
-        if post.id in self.rows.offer_ids:
-            return [code for code, ids in market.items() if post.id in ids]
         return post.codes("serves_subregion")
 
     @staticmethod
@@ -344,6 +377,7 @@ class Lines:
                 .with_only_columns(Agreement.id, rows.standing)
             ).all()
         )
+        days = agreement_days(rows)
         events = {
             event: set(
                 session.scalars(
@@ -371,6 +405,7 @@ class Lines:
                 currency=agreement.current_terms.currency,
                 proposed_on=agreement.created_at.date(),
                 signed_on=agreement.signed_at.date() if agreement.signed_at else None,
+                days=days.get(agreement.id),
                 events=tuple(event for event, ids in events.items() if agreement.id in ids),
             )
             for agreement in session.scalars(rows.agreements().limit(listed))
@@ -382,14 +417,66 @@ class Lines:
         found = rows.session.execute(
             select(
                 Agreement.reference,
+                Need.reference,
+                Need.country_code,
                 Commitment.created_at,
                 Commitment.places,
                 Commitment.money,
                 Commitment.currency,
             )
             .join(Agreement, Agreement.id == Commitment.agreement_id)
+            .join(Need, Need.id == Commitment.need_id)
             .where(*rows.scope.within(Commitment.created_at), *rows.acts_of(Commitment))
             .where(or_(Commitment.places != 0, Commitment.money != Decimal(0)))
             .order_by(Commitment.id)
         )
-        return tuple(CommitmentLine(r, at.date(), p, m, c) for r, at, p, m, c in found)
+        return tuple(
+            CommitmentLine(agreement, need, country, at.date(), places, money, currency)
+            for agreement, need, country, at, places, money, currency in found
+        )
+
+    def dismissals(self) -> tuple[DismissalLine, ...]:
+        """Suggestions that were put aside, the newest first."""
+        need, offer = aliased(Need), aliased(Offer)
+        query = (
+            self.rows.dismissals()
+            .options()
+            .join(need, need.id == Match.need_id)
+            .join(offer, offer.id == Match.offer_id)
+            .with_only_columns(
+                need.reference, offer.reference, Dismissal.created_at, Dismissal.reason
+            )
+        )
+        return tuple(
+            DismissalLine(asked, given, at.date(), reason)
+            for asked, given, at, reason in self.rows.session.execute(query)
+        )
+
+    def suggested(self) -> tuple[SuggestedLine, ...]:
+        """Pairs that runs have suggested, the best first."""
+        need, offer = aliased(Need), aliased(Offer)
+        query = (
+            self.rows.suggested()
+            .options()
+            .join(need, need.id == RunPair.need_id)
+            .join(offer, offer.id == RunPair.offer_id)
+            .with_only_columns(
+                need.reference,
+                offer.reference,
+                RunPair.run_id,
+                RunPair.score,
+                RunPair.band,
+                *(self.rows.came_to(outcome) for outcome in OUTCOMES),
+            )
+        )
+        return tuple(
+            SuggestedLine(
+                asked,
+                given,
+                run,
+                score,
+                band,
+                tuple(o for o, came in zip(OUTCOMES, reached, strict=True) if came),
+            )
+            for asked, given, run, score, band, *reached in self.rows.session.execute(query)
+        )

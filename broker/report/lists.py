@@ -39,6 +39,11 @@ class _Values:
         found = {f: self.one_of(f, codes_of(f, self.reference)) for f in FACETS}
         return {facet: code for facet, code in found.items() if code}
 
+    def place(self) -> str:
+        return self.one_of(
+            "place", ("any", "none", *GROUPS, *self.reference.codes("region_country"))
+        )
+
     def kind(self) -> str:
         return self.one_of("kind", CLASSES, "need")
 
@@ -62,11 +67,11 @@ LISTS: dict[str, Callable[[ReportRows, _Values], Select[Any]]] = {
         v.one_of("status", [str(status) for status in AgreementStatus]),
         v.one_of("event", AGREEMENT_EVENTS),
     ),
-    "stating": lambda rows, v: rows.stating(v.kind(), v.code("currency", "currency")),
+    "stating": lambda rows, v: rows.stating(v.kind(), v.code("currency", "currency"), v.place()),
     "sealed": lambda rows, _v: rows.sealed(),
-    "commitments": lambda rows, v: rows.commitments(v.code("currency", "currency")),
+    "commitments": lambda rows, v: rows.commitments(v.code("currency", "currency"), v.place()),
     "asking": lambda rows, v: rows.asking(
-        v.one_of("place", ("none", *GROUPS, *v.reference.codes("region_country"))),
+        v.place(),
         v.one_of("served", YES_NO),
     ),
     "suggested": lambda rows, v: rows.suggested(

@@ -34,10 +34,12 @@ from broker.report.figures import (
 from broker.report.lines import (
     AgreementLine,
     CommitmentLine,
+    DismissalLine,
     InterestLine,
     Lines,
     MatchLine,
     PostLine,
+    SuggestedLine,
     UnmetLine,
     UnusedLine,
 )
@@ -132,6 +134,7 @@ class MatchReport:
     interest_counts: Mapping[str, int]
     overdue_interests: int
     interests: tuple[InterestLine, ...]
+    dismissals: tuple[DismissalLine, ...]
     decline_reasons: Mapping[str, int]
     dismissal_reasons: Mapping[str, int]
     agreement_counts: Mapping[str, int]
@@ -143,6 +146,7 @@ class MatchReport:
     sealed: int
     equity: Equity
     calibration: Calibration
+    suggested: tuple[SuggestedLine, ...]
     needs: tuple[PostLine, ...]
     offers: tuple[PostLine, ...]
 
@@ -199,6 +203,7 @@ def match_report(
         interest_counts=count_interests(rows),
         overdue_interests=count(session, rows.interests("overdue")),
         interests=lines.interests() if whole else (),
+        dismissals=lines.dismissals() if whole else (),
         decline_reasons=count_decline_reasons(rows),
         dismissal_reasons=count_dismissal_reasons(rows),
         agreement_counts=count_agreements(rows),
@@ -210,6 +215,7 @@ def match_report(
         sealed=count(session, rows.sealed()),
         equity=weigh_equity(rows),
         calibration=follow_up(rows),
+        suggested=lines.suggested() if whole else (),
         needs=lines.posts(session.scalars(rows.posts("need"))) if whole else (),
         offers=lines.posts(session.scalars(rows.posts("offer"))) if whole else (),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, literal, or_, select
 from sqlalchemy.orm import Session, selectinload
 
-from broker.posts import CLASSES
+from broker.posts import CLASSES, FACET_OF
 from broker.reference import Reference
 from broker.report.answers import ANSWER_TIME, ANSWERED, interest_state, interests
 from broker.report.scope import ReportScope, in_subregion
@@ -36,6 +36,7 @@ from models import (
     Post,
     PostFacet,
     PostStatus,
+    PostVersion,
     RunPair,
     Support,
     utc_now,
@@ -105,7 +106,7 @@ class ReportRows:
     """The lists of one report, as queries.
 
     The *book* is what took part in the run: needs and offers of which some matched and some met
-    nobody. Without a run it is what was on the exchange. All *posts* of the report are those of
+    nobody, by the themes, places and kinds of support that they bore on its day. Without a run it is what was on the exchange. All *posts* of the report are those of
     the book, with those that agreements have used up or that have an agreement in the period.
 
     Parameters
@@ -184,8 +185,12 @@ class ReportRows:
         rows = self.session.execute(
             select(Need.id, Need.country_code, Need.subregion).where(among(Need.id, self.need_ids))
         )
+        places = {id_: (country, subregion) for id_, country, subregion in rows}
+        for id_, content in self.said_then.items():
+            if id_ in places:
+                places[id_] = (content.get("country"), content.get("subregion"))
         place = self.reference.subregion_of
-        return {id_: (country, place(country) if country else sub) for id_, country, sub in rows}
+        return {id_: (c, place(c) if c else subregion) for id_, (c, subregion) in places.items()}
 
     @cached_property
     def offer_places(self) -> dict[int, tuple[set[str], set[str]]]:
@@ -196,11 +201,49 @@ class ReportRows:
             found[post_id][facets.index(facet)].add(code)
         return found
 
-    def _facets(self, ids: frozenset[int], facets: tuple[str, ...]) -> Any:
+    @cached_property
+    def said_then(self) -> dict[int, dict[str, Any]]:
+        """Posts that were edited after the run → what they said on its day, as input."""
+        if self.run is None:
+            return {}
+        edited = select(PostVersion.post_id).where(PostVersion.created_at > self.run.started_at)
+        then = (
+            select(PostVersion.post_id, func.max(PostVersion.number).label("number"))
+            .where(PostVersion.created_at <= self.run.started_at, PostVersion.post_id.in_(edited))
+            .group_by(PostVersion.post_id)
+            .subquery()
+        )
+        columns = (PostVersion.post_id, PostVersion.content)
+        query = select(*columns).join(
+            then,
+            and_(
+                PostVersion.post_id == then.c.post_id,
+                PostVersion.number == then.c.number,
+            ),
+        )
+        return dict(self.session.execute(query).all())
+
+    def _facets(self, ids: frozenset[int], facets: tuple[str, ...]) -> Iterator[Any]:
+        """``(post, facet, code)`` of posts as they were on the day of the run."""
         columns = (PostFacet.post_id, PostFacet.facet, PostFacet.code)
-        return self.session.execute(
+        now = self.session.execute(
             select(*columns).where(among(PostFacet.post_id, ids), PostFacet.facet.in_(facets))
         )
+        yield from (row for row in now if row[0] not in self.said_then)
+        fields = {field: facet for field, facet in FACET_OF.items() if facet in facets}
+        for post_id in ids & self.said_then.keys():
+            for field, facet in fields.items():
+                yield from (
+                    (post_id, facet, code) for code in self.said_then[post_id].get(field, ())
+                )
+
+    def _support_kinds(self, ids: frozenset[int]) -> Iterator[Any]:
+        """``(post, kind of support)`` of posts as they were on the day of the run."""
+        kinds = select(Support.post_id, Support.kind).where(among(Support.post_id, ids))
+        yield from (row for row in self.session.execute(kinds) if row[0] not in self.said_then)
+        for post_id in ids & self.said_then.keys():
+            support = self.said_then[post_id].get("support", ())
+            yield from ((post_id, item["kind"]) for item in support)
 
     def _side(self, kind: str, ids: frozenset[int]) -> Side:
         holders: dict[str, dict[str, set[int]]] = {
@@ -208,8 +251,7 @@ class ReportRows:
         }
         for post_id, facet, code in self._facets(ids, ("theme", "ilac_area")):
             holders[facet].setdefault(code, set()).add(post_id)
-        kinds = select(Support.post_id, Support.kind).where(among(Support.post_id, ids))
-        for post_id, code in self.session.execute(kinds):
+        for post_id, code in self._support_kinds(ids):
             holders["support_kind"].setdefault(code, set()).add(post_id)
         for code, found in holders["subregion"].items():
             if kind == "need":
@@ -434,10 +476,16 @@ class ReportRows:
         model: Any = CLASSES[kind]
         return select(model).where(*self._all(kind)).order_by(model.reference).options(*SHOWN)
 
-    def stating(self, kind: str, currency: str = "") -> Select[Any]:
-        """Posts of the report that state places, or money of one currency, openly."""
+    def stating(self, kind: str, currency: str = "", place: str = "") -> Select[Any]:
+        """Posts of the report that state places, or money of one currency, openly.
+
+        Parameters
+        ----------
+        place : str
+            Of needs, as in :meth:`asking`.
+        """
         model: Any = CLASSES[kind]
-        query = self.posts(kind)
+        query = self.posts(kind).where(*self._of_place(place))
         if currency:
             return query.where(model.currency == currency, *states_money(kind))
         return query.where((Need.places_wanted if kind == "need" else Offer.places).is_not(None))
@@ -446,11 +494,19 @@ class ReportRows:
         """Needs of the report whose amount is sealed, and in no sum."""
         return self.posts("need").where(Need.money_sealed, ASKED.is_not(None))
 
-    def commitments(self, currency: str = "") -> Select[Commitment]:
-        """The ledger's rows of the period, about places or about money of one currency."""
+    def commitments(self, currency: str = "", place: str = "") -> Select[Commitment]:
+        """The ledger's rows of the period, about places or about money of one currency.
+
+        Parameters
+        ----------
+        place : str
+            Those for needs of the report by place, as in :meth:`asking`.
+        """
+        needs = select(Need.id).where(*self._all("need"), *self._of_place(place)).correlate(None)
         return (
             select(Commitment)
             .where(*self.scope.within(Commitment.created_at), *self.acts_of(Commitment))
+            .where(*([Commitment.need_id.in_(needs)] if place else []))
             .where(
                 and_(Commitment.money != Decimal(0), Commitment.currency == currency)
                 if currency
@@ -472,21 +528,24 @@ class ReportRows:
         Parameters
         ----------
         place : str
-            A country, ``"none"`` for needs of several countries, or one of ``GROUPS``.
+            A country, ``"none"`` for needs of several countries, one of ``GROUPS``, or ``"any"``.
         served : str
             ``"yes"`` or ``"no"``; both if empty.
         """
-        query = self.posts("need")
-        if place == "none":
-            query = query.where(Need.country_code.is_(None))
-        elif place in GROUPS:
-            query = query.where(Need.country_code.in_(group_members(place, self.reference)))
-        elif place:
-            query = query.where(Need.country_code == place)
+        query = self.posts("need").where(*self._of_place(place))
         if served:
             found = Need.id.in_(select(Agreement.need_id).where(*self._served_pairs()))
             query = query.where(found if served == "yes" else ~found)
         return query
+
+    def _of_place(self, place: str) -> list[ColumnElement[bool]]:
+        if place in ("", "any"):
+            return []
+        if place == "none":
+            return [Need.country_code.is_(None)]
+        if place in GROUPS:
+            return [Need.country_code.in_(group_members(place, self.reference))]
+        return [Need.country_code == place]
 
     def suggested(self, band: str = "", outcome: str = "") -> Select[RunPair]:
         """Pairs that runs have suggested up to this one, each with the score of its first run.

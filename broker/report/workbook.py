@@ -5,27 +5,23 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from flask_babel import force_locale
-from flask_babel import gettext as _
 from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, Cell, MergedCell
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
-from broker.messages import STATES
 from broker.reference import Reference
-from broker.report.answers import INTEREST_NAMES
 from broker.report.csv_form import FORMULA_SIGNS
 from broker.report.heading import filters_of, period_of, title_of
 from broker.report.layout import (
-    NOT_STATED,
     Column,
     Content,
     Figure,
@@ -35,11 +31,9 @@ from broker.report.layout import (
     Table,
     words_of,
 )
-from broker.report.lines import PostLine
 from broker.report.match_report import MatchReport
 from broker.report.sections import lay_out
-from broker.report.sections.dealings import KIND_NAMES
-from broker.supply_demand import FACET_NAMES
+from broker.report.sections.rows_behind import rows_behind
 
 OLD = (1980, 1, 1, 0, 0, 0)
 """The moment that all parts of a workbook bear: the same report is the same file, to the byte."""
@@ -127,12 +121,6 @@ class RowSheet:
         letter = get_column_letter(self.keys.index(key) + 1)
         title = self.title.replace("'", "''")
         return f"'{title}'!${letter}$2:${letter}${max(self.rows, 1) + 1}"
-
-
-HOLDS = {True: "yes", False: "no", None: ""}
-"""How a workbook writes what holds, in every language: formulas look for it."""
-
-CODED = tuple(FACET_NAMES)
 
 
 class _Book:
@@ -252,7 +240,11 @@ class _Book:
             top, bottom = (f"{letter}{rows[code]}" for code in content.share)
             return Formula(f'=IF({bottom}=0,"",{top}/{bottom})')
         if content.over:
-            return Formula("=" + "+".join(self._over(over) for over in content.over))
+            top = "+".join(self._over(over) for over in content.over)
+            if not content.of:
+                return Formula(f"={top}")
+            bottom = "+".join(self._over(over) for over in content.of)
+            return Formula(f'=IF({bottom}=0,"",({top})/({bottom}))')
         return content.value
 
     def _over(self, over: Over) -> str:
@@ -279,135 +271,24 @@ class _ReportBook(_Book):
         self.reference = reference
 
     def write_rows(self) -> None:
-        report = self.report
-        self._posts("needs", _("Needs, all rows"), report.needs)
-        self._posts("offers", _("Offers, all rows"), report.offers)
-        self._interests()
-        self._agreements()
-        self._commitments()
+        for table in rows_behind(self.report, self.reference):
+            self._row_sheet(table)
 
-    def _row_sheet(
-        self, name: str, title: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]
-    ) -> None:
-        sheet = self.book.create_sheet(self._title(title))
-        widths = [len(str(words)) for words in columns.values()]
-        self._head(sheet, 1, list(columns.values()))
-        number = 0
-        for number, row in enumerate(rows, start=1):
-            for place, value in enumerate(row, start=1):
-                _put(sheet.cell(row=number + 1, column=place), value)
-                widths[place - 1] = max(widths[place - 1], len(str(value or "")))
+    def _row_sheet(self, table: Table) -> None:
+        sheet = self.book.create_sheet(self._title(table.title))
+        widths = [len(column.title) for column in table.columns]
+        self._head(sheet, 1, [column.title for column in table.columns])
+        for number, row in enumerate(table.rows, start=2):
+            for place, value in enumerate(row.cells, start=1):
+                if value is not None and value != "":
+                    _put(sheet.cell(row=number, column=place), value)
+                    widths[place - 1] = max(widths[place - 1], len(str(value)))
         sheet.freeze_panes = "B2"
-        sheet.auto_filter.ref = f"A1:{get_column_letter(len(columns))}{number + 1}"
+        last = get_column_letter(len(table.columns))
+        sheet.auto_filter.ref = f"A1:{last}{len(table.rows) + 1}"
         _set_widths(sheet, widths)
-        self.row_sheets[name] = RowSheet(sheet.title, tuple(columns), number)
-
-    def _posts(self, name: str, title: str, posts: Sequence[PostLine]) -> None:
-        columns = {
-            "reference": _("Reference"),
-            "title": _("Title"),
-            "organisation": _("Organisation"),
-            "place": _("Place") if name == "needs" else _("Whom it serves"),
-            "country": _("Country code"),
-            "language": _("Language"),
-            "status": _("State"),
-            "in_book": _("In the run"),
-            "met": _("Has a match"),
-            "served": _("Served by an agreement"),
-            "places": _("Places"),
-            "money": _("Money"),
-            "currency": _("Currency"),
-            **{f"{facet}_labels": str(words) for facet, words in FACET_NAMES.items()},
-            **{facet: _("%(facet)s: codes", facet=words) for facet, words in FACET_NAMES.items()},
-        }
-        rows = (
-            (
-                post.reference, post.title, post.organisation, post.place, post.country or NOT_STATED,
-                post.language, str(STATES[post.status]), HOLDS[post.in_book], HOLDS[post.met],
-                HOLDS[post.served], post.places, post.money, post.currency,
-                *("; ".join(post.codes[facet].values()) for facet in CODED),
-                *(_coded(post.codes[facet]) for facet in CODED),
-            )
-            for post in posts
-        )  # fmt: skip
-        self._row_sheet(name, title, columns, rows)
-
-    def _interests(self) -> None:
-        columns = {
-            "need": _("Need"),
-            "offer": _("Offer"),
-            "side": _("Who asked"),
-            "on": _("Day"),
-            "days": _("Days to the answer"),
-            "state_label": _("State"),
-            "reason_label": _("Reason"),
-            "state": _("State: code"),
-            "reason": _("Reason: code"),
-        }
-        rows = (
-            (
-                line.need, line.offer, line.side, line.on,
-                None if line.days is None else round(line.days, 4), str(INTEREST_NAMES[line.state]),
-                self.reference.label("dismissal_reason", line.reason or None, self.report.language),
-                line.state, line.reason,
-            )
-            for line in self.report.interests
-        )  # fmt: skip
-        self._row_sheet("interests", _("Interests, all rows"), columns, rows)
-
-    def _agreements(self) -> None:
-        events = ("signed", "voluntary", "in_force", "late", "completed")
-        columns = {
-            "reference": _("Reference"),
-            "title": _("Title"),
-            "status_label": _("State"),
-            "kind": _("Kind"),
-            "need": _("Need"),
-            "need_side": _("Asks"),
-            "offer": _("Offer"),
-            "offer_side": _("Offers it"),
-            "places": _("Places"),
-            "money": _("Money"),
-            "currency": _("Currency"),
-            "proposed_on": _("Proposed"),
-            "signed_on": _("Signed"),
-            "status": _("State: code"),
-            "signed": _("Signed in the period"),
-            "voluntary": _("Voluntary"),
-            "in_force": _("In force at the end"),
-            "late": _("Late"),
-            "completed": _("Completed in the period"),
-        }
-        rows = (
-            (
-                line.reference, line.title, str(STATES[line.status]),
-                str(KIND_NAMES.get(line.kind, line.kind)), line.need, line.need_side, line.offer,
-                line.offer_side, line.places, line.money, line.currency, line.proposed_on,
-                line.signed_on, line.status, *(HOLDS[event in line.events] for event in events),
-            )
-            for line in self.report.agreements
-        )  # fmt: skip
-        self._row_sheet("agreements", _("Agreements, all rows"), columns, rows)
-
-    def _commitments(self) -> None:
-        columns = {
-            "agreement": _("Agreement"),
-            "on": _("Day"),
-            "places": _("Places"),
-            "money": _("Money"),
-            "currency": _("Currency"),
-        }
-        rows = (
-            (line.agreement, line.on, line.places, line.money or None, line.currency)
-            for line in self.report.commitments
-        )
-        self._row_sheet("commitments", _("Commitments, all rows"), columns, rows)
-
-
-def _coded(codes: Iterable[str]) -> str:
-    """Codes so that a formula can look for one of them: ``|water|youth|``; ``–`` for none."""
-    joined = "|".join(codes)
-    return f"|{joined}|" if joined else NOT_STATED
+        keys = tuple(column.key for column in table.columns)
+        self.row_sheets[table.key] = RowSheet(sheet.title, keys, len(table.rows))
 
 
 def _put(cell: Cell | MergedCell, value: Any) -> None:

@@ -80,6 +80,10 @@ class _Expression:
             return float(found[0])
         if found := self.take(r"([A-Z]+)\("):
             return self.function(found[1])
+        if self.take(r"\("):
+            value = self.comparison()
+            assert self.take(r"\)"), self.text[self.at :]
+            return value
         found = self.take(RANGE)
         assert found, self.text[self.at :]
         sheet = (found[1] or self.sheet).replace("''", "'")

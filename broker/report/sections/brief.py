@@ -51,7 +51,13 @@ KEY_FIGURES = (
         rows=Rows("needs", {"met": "yes"}),
         over=(Over("needs", {**IN_BOOK, "met": "yes"}),),
     ),
-    KeyFigure("match_rate", _l("Match rate"), "percent", share=("met_needs", "needs")),
+    KeyFigure(
+        "match_rate",
+        _l("Match rate"),
+        "percent",
+        Rows("needs", {"met": "yes"}),
+        share=("met_needs", "needs"),
+    ),
     KeyFigure(
         "unmet_needs",
         _l("Unmet needs"),
@@ -90,6 +96,7 @@ KEY_FIGURES = (
         "unanswered_share",
         _l("Share without an answer"),
         "percent",
+        Rows("interests", {"state": "unanswered"}),
         share=("unanswered", "interests"),
     ),
     KeyFigure(
@@ -97,6 +104,7 @@ KEY_FIGURES = (
         _l("Median days from first interest to signature"),
         "days",
         Rows("agreements", {"event": "signed"}),
+        (Over("agreements", column="days", median=True),),
     ),
     _agreements("signed", _l("Agreements signed")),
     _agreements("voluntary", _l("of these voluntary, public and private")),
@@ -117,7 +125,8 @@ BY_KEY = {key_figure.key: key_figure for key_figure in KEY_FIGURES}
 def figure_of(key: str, figures: KeyFigures) -> Figure:
     """A key figure with the list to which it leads."""
     found = BY_KEY[key]
-    return Figure(found.of(figures), found.form, found.rows, found.over, found.share)
+    over, of = (BY_KEY[part].over for part in found.share) if found.share else (found.over, ())
+    return Figure(found.of(figures), found.form, found.rows, over, of, found.share)
 
 
 def brief(writer: Writer) -> Section:

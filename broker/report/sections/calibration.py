@@ -10,8 +10,9 @@ from broker.charts import (
     draw_bars,
 )
 from broker.explanations import BAND_NAMES
-from broker.report.layout import Chart, Column, Content, Figure, Row, Rows, Section, Table
+from broker.report.layout import Chart, Column, Content, Figure, Over, Row, Rows, Section, Table
 from broker.report.outcomes import ENOUGH_AGREEMENTS, ENOUGH_PAIRS, BandOutcome
+from broker.report.rows import OUTCOMES
 from broker.report.sections.writer import SECTIONS, Writer
 
 
@@ -30,14 +31,21 @@ def outcomes(writer: Writer) -> Section:
 
     def row(band: BandOutcome, name: str) -> Row:
         values = {"band": band.band} if band.band else {}
+        coded = {"band_code": band.band} if band.band else {}
         between = band.interval
         cells: list[Content] = [
             name,
-            Figure(band.suggested, rows=Rows("suggested", values)),
+            Figure(
+                band.suggested, rows=Rows("suggested", values), over=(Over("suggested", coded),)
+            ),
         ]
         cells += [
-            Figure(getattr(band, outcome), rows=Rows("suggested", {**values, "outcome": outcome}))
-            for outcome in ("interest", "mutual", "agreement")
+            Figure(
+                getattr(band, outcome),
+                rows=Rows("suggested", {**values, "outcome": outcome}),
+                over=(Over("suggested", {**coded, outcome: "yes"}),),
+            )
+            for outcome in OUTCOMES
         ]
         cells.append(Figure(band.share, "percent"))
         cells.append(
@@ -66,8 +74,8 @@ def _verdict(writer: Writer, verdict: str) -> str:
             "%(count)s pair was suggested and %(agreements)s became agreements. That is too little to tell whether better scores lead to more agreements: at least %(pairs)s pairs in two bands and %(enough)s agreements are needed.",
             "%(count)s pairs were suggested and %(agreements)s became agreements. That is too little to tell whether better scores lead to more agreements: at least %(pairs)s pairs in two bands and %(enough)s agreements are needed.",
             total.suggested,
-            count=writer.number(total.suggested),
-            agreements=writer.number(total.agreement),
+            count=writer.number(total.suggested, Rows("suggested")),
+            agreements=writer.number(total.agreement, Rows("suggested", {"outcome": "agreement"})),
             pairs=ENOUGH_PAIRS,
             enough=ENOUGH_AGREEMENTS,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
 from broker.messages import STATES
@@ -14,8 +13,6 @@ from broker.report.figures import Quantity
 from broker.report.layout import Column, Figure, Over, Ref, Row, Rows, Section, Table
 from broker.report.sections.brief import BY_KEY, figure_of
 from broker.report.sections.writer import Writer
-
-KIND_NAMES = {"cooperation": _l("cooperation"), "voluntary": _l("voluntary, public and private")}
 
 
 def answers(writer: Writer) -> Section:
@@ -94,6 +91,7 @@ def _reasons(writer: Writer) -> Iterator[Table]:
                 Figure(
                     report.dismissal_reasons.get(code, 0),
                     rows=Rows("dismissals", {"reason": code}),
+                    over=(Over("dismissals", {"reason": code}),),
                 ),
             ),
         )
@@ -103,8 +101,10 @@ def _reasons(writer: Writer) -> Iterator[Table]:
         "all",
         (
             _("In all"),
-            Figure(sum(report.decline_reasons.values())),
-            Figure(sum(report.dismissal_reasons.values())),
+            Figure(
+                sum(report.decline_reasons.values()), rows=Rows("interests", {"state": "declined"})
+            ),
+            Figure(sum(report.dismissal_reasons.values()), rows=Rows("dismissals")),
         ),
     )
     yield Table("reasons", _("Why they were declined"), columns, rows, last)

@@ -45,6 +45,11 @@ def method(writer: Writer) -> Section:
             "Needs, offers and matches are those of the run named here; what was posted, answered, "
             "agreed and committed is counted by the day on which it happened. The same filters and "
             "the same run give the same report."
-        )
+        ),
+        _(
+            "Supply against demand goes by the themes, places and kinds of support that posts bore "
+            "on the day of the run, whatever was edited later. Titles and amounts, and what the "
+            "report is narrowed to, go by the posts as they are now."
+        ),
     ]
     return writer.section("method", words, tables)

@@ -41,25 +41,34 @@ def equity(writer: Writer) -> Section:
         Column("places_given", _("Places committed"), numeric=True),
     )
 
-    def row(place: PlaceEquity, name: str, criteria: Mapping[str, str] | None) -> Row:
+    def row(place: PlaceEquity, name: str, criteria: Mapping[str, str]) -> Row:
         code = place.code
-        over = criteria is not None
-        counted = (Over("needs", criteria or {}),) if over else ()
-        served = (Over("needs", {**(criteria or {}), "served": "yes"}),) if over else ()
-        places = (Over("needs", criteria or {}, "places"),) if over else ()
+        given = {"counted": "yes", **criteria}
         return Row(
             code,
             (
                 name,
-                Figure(place.needs, rows=Rows("asking", {"place": code}), over=counted),
+                Figure(
+                    place.needs,
+                    rows=Rows("asking", {"place": code}),
+                    over=(Over("needs", criteria),),
+                ),
                 Figure(
                     place.served,
                     rows=Rows("asking", {"place": code, "served": "yes"}),
-                    over=served,
+                    over=(Over("needs", {**criteria, "served": "yes"}),),
                 ),
                 Figure(place.share, "percent"),
-                Figure(place.places_wanted, over=places),
-                Figure(place.places_given),
+                Figure(
+                    place.places_wanted,
+                    rows=Rows("stating", {"kind": "need", "place": code}),
+                    over=(Over("needs", criteria, "places"),),
+                ),
+                Figure(
+                    place.places_given,
+                    rows=Rows("commitments", {"place": code or "any"}),
+                    over=(Over("commitments", given, "places"),),
+                ),
             ),
         )
 
@@ -73,7 +82,10 @@ def equity(writer: Writer) -> Section:
         )
         for place in equity.countries
     )
-    groups = tuple(row(group, str(GROUP_NAMES[group.code]), None) for group in equity.groups)
+    groups = tuple(
+        row(group, str(GROUP_NAMES[group.code]), {"groups": f"*|{group.code}|*"})
+        for group in equity.groups
+    )
     last = row(equity.total, _("In all"), {})
     tables = []
     if rows:
