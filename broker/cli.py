@@ -435,7 +435,7 @@ def _post(session: Any, kind: type[Any], reference: str) -> Any:
 
     found = session.scalar(select(kind).where(kind.reference == reference).options(*WHOLE))
     if found is None:
-        raise DomainError("no_such_post", id=reference)
+        raise DomainError("no_such_reference", reference=reference)
     return found
 
 

@@ -180,6 +180,7 @@ SENTENCES = {
     # Finding
     "no_such_page": _l("There is nothing at this address."),
     "no_such_post": _l("There is no such post, or it is not public."),
+    "no_such_reference": _l("There is no post %(reference)s, or it is not public."),
     "no_such_directory_entry": _l("There is no such entry, or it is not public."),
     "no_such_task_force": _l("There is no such task force."),
     "no_such_conflict": _l("There is no such declaration of a conflict of interest, or it is not yours to see."),

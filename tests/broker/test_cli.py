@@ -258,7 +258,7 @@ def test_a_pair_that_is_none_says_why_and_where_it_would_stand(matched):
     assert all("rank" in output for output in refused)
     missing = matched("explain", "need-ht-101", "offer-nobody-001")
     assert missing.exit_code == 2
-    assert "There is no such post" in missing.output
+    assert "There is no post offer-nobody-001, or it is not public." in missing.output
 
 
 def test_weights_are_shown_tried_and_adopted_from_the_shell(matched):

@@ -1,5 +1,6 @@
 """Bad input is told by field, with the remedy; good input comes out clean."""
 
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -67,9 +68,28 @@ def test_a_draft_may_lack_everything(reference):
     assert load(NeedSchema, {}, reference, partial=True) == {}
 
 
+@pytest.mark.parametrize(
+    ("written", "day"),
+    [
+        ("2027-12-31", date(2027, 12, 31)),
+        ("31/12/2027", date(2027, 12, 31)),
+        ("12/31/2027", date(2027, 12, 31)),
+        ("5.5.2027", date(2027, 5, 5)),
+    ],
+)
+def test_a_day_is_taken_where_it_can_be_read_in_one_way_only(reference, written, day):
+    assert load(NeedSchema, need(starts=written), reference)["starts"] == day
+
+
+@pytest.mark.parametrize("written", ["03/04/2027", "3-4-2027", "12.11.2027"])
+def test_a_day_that_can_be_read_in_two_ways_is_asked_back(reference, written):
+    [said] = problems(need(starts=written), reference)["starts"]
+    assert "can be read in two ways" in str(said)
+
+
 def test_every_problem_is_told_at_once(reference):
     found = problems(
-        {"title": "", "starts": "03/04/2027", "places_wanted": "many", "colour": "red"}, reference
+        {"title": "", "starts": "31/13/2027", "places_wanted": "many", "colour": "red"}, reference
     )
     assert set(found) >= {
         "title", "description", "support", "language", "starts", "places_wanted", "colour",

@@ -114,14 +114,19 @@ def test_money_still_wanted_counts_from_the_most_that_was_asked(
     assert need.money_open() == (Decimal(left) if left else None)
 
 
+# Less than nothing breaks two rules at once, as what is committed is never below nothing. Which of
+# them is told is the database's choice: PostgreSQL takes the first by name, SQLite promises none.
+LESS_THAN_NOTHING = {name: f"{name}_not_(negative|oversold)" for name in ("places", "money")}
+
+
 @pytest.mark.parametrize(
     ("make", "values", "rule"),
     [
         (make_need, {"places_wanted": 0}, "places_positive"),
         (make_need, {"money_least": Decimal(2), "money_most": Decimal(1)}, "money_in_order"),
         (make_need, {"places_covered": -1}, "places_covered_not_negative"),
-        (make_offer, {"places": -1}, "places_not_(negative|oversold)"),
-        (make_offer, {"money": Decimal("-0.01")}, "money_not_(negative|oversold)"),
+        (make_offer, {"places": -1}, LESS_THAN_NOTHING["places"]),
+        (make_offer, {"money": Decimal("-0.01")}, LESS_THAN_NOTHING["money"]),
         (make_offer, {"places": 1, "places_committed": 2}, "places_not_oversold"),
         (make_offer, {"money": Decimal(1), "money_committed": Decimal("1.01")}, "not_oversold"),
     ],
