@@ -162,12 +162,17 @@ def _translations(mandate: Term, reference: Reference) -> dict[str, dict[str, st
     }
 
 
+_UNITS = {"percent": "%"}
+"""Unit of a mandate's indicator → the sign that every language writes; the indicator's name, which is
+in all four, tells of what else is counted."""
+
+
 def _indicators(mandate: Term) -> list[PlanIndicator]:
     return [
         PlanIndicator(
             name=item["labels"]["es"],
             names=item["labels"],
-            unit=item.get("unit") or "",
+            unit=_UNITS.get(item.get("unit"), ""),
             baseline=item.get("baseline"),
             target=item.get("target"),
             due=_day(item.get("due")),
