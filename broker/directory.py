@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import Select, or_, select
@@ -11,10 +11,14 @@ from sqlalchemy.orm import Session, selectinload
 
 from broker.accounts import find_organisation
 from broker.audit import record
+from broker.conflicts import require_no_conflict
 from broker.directory_schemas import ENTRY_SCHEMAS, EntrySchema
-from broker.news import tell_of_entry
+from broker.exchange import Exchange
+from broker.jobs import routine
+from broker.news import tell_of_ending, tell_of_entry
 from broker.posts import save_draft as save_post_draft
 from broker.reference import Reference
+from broker.references import next_reference
 from broker.schemas import load
 from models import (
     ENTRY_LIFE,
@@ -161,13 +165,6 @@ def _require_own(entry: Entry, by: User) -> None:
         raise InvalidInput({"organisation": [("not_your_organisation", {})]})
 
 
-def _next_reference(session: Session, kind: EntryKind, organisation: Organisation) -> str:
-    stem = f"{kind}-{organisation.code.removeprefix('gov-')}-"[:72]
-    taken = session.scalars(select(Entry.reference).where(Entry.reference.startswith(stem)))
-    numbers = [int(tail) for r in taken if (tail := r.removeprefix(stem)).isdecimal()]
-    return f"{stem}{max(numbers, default=0) + 1:03d}"
-
-
 def save_entry(
     session: Session, by: User, kind: EntryKind, data: Mapping[str, Any], reference: Reference
 ) -> Entry:
@@ -183,9 +180,10 @@ def save_entry(
     values = _load(kind, {**blank(by), **data}, reference, whole=False)
     organisation = _named(session, "organisation", values.get("organisation"))
     assert organisation is not None  # noqa: S101 - a missing one is a problem of the field
+    stem = f"{kind}-{organisation.code.removeprefix('gov-')}-"[:72]
     entry = Entry(
         kind=kind,
-        reference=_next_reference(session, kind, organisation),
+        reference=next_reference(session, Entry.reference, stem),
         organisation=organisation,
         organisation_id=organisation.id,
         author=by,
@@ -288,6 +286,7 @@ def submit_entry(
 
 def publish_entry(session: Session, by: User, entry: Entry, *, today: date) -> None:
     """Make a submitted entry public."""
+    _require_impartial(session, by, entry)
     before = _status(entry)
     entry.publish(by, today)
     record(session, by, "entry.published", entry, before=before, after=_status(entry))
@@ -296,11 +295,18 @@ def publish_entry(session: Session, by: User, entry: Entry, *, today: date) -> N
 
 def return_entry(session: Session, by: User, entry: Entry, comment: str) -> None:
     """Give a submitted entry back with a comment."""
+    _require_impartial(session, by, entry)
     before = _status(entry)
     entry.return_with(comment, by)
     after = {**_status(entry), "comment": entry.comment}
     record(session, by, "entry.returned", entry, before=before, after=after)
     tell_of_entry(session, by, entry, "entry.returned")
+
+
+def _require_impartial(session: Session, by: User, entry: Entry) -> None:
+    """Raise if the moderator has a conflict with whom an entry speaks of, or who certified it."""
+    named = [entry.organisation, *([entry.certified_by] if entry.certified_by else [])]
+    require_no_conflict(session, by, *named, own=True)
 
 
 def withdraw_entry(session: Session, by: User, entry: Entry) -> None:
@@ -359,6 +365,22 @@ def entries_to_review(session: Session, by: User) -> list[Entry]:
         .options(*WHOLE)
     )
     return [entry for entry in waiting if entry.can_be_moderated_by(by)]
+
+
+@routine(every=timedelta(hours=1))
+def look_after_entries(exchange: Exchange) -> int:
+    """Tell of entries that run out soon: their own people, and who certified them."""
+    today = exchange.today()
+    until = today + timedelta(days=exchange.settings.expiry_days)
+    with exchange.writing() as session:
+        ending = session.scalars(
+            select(Entry)
+            .where(Entry.status == EntryStatus.PUBLISHED, Entry.valid_until.between(today, until))
+            .options(*WHOLE)
+            .order_by(Entry.id)
+        ).all()
+        tell_of_ending(session, ending)
+        return len(ending)
 
 
 def own_entries(by: User) -> Select[Any]:

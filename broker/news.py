@@ -414,3 +414,30 @@ def tell_of_entry(session: Session, by: User, entry: Entry, kind: str) -> None:
     )
     if kind == "entry.published":
         alert_of(session, entry)
+
+
+def tell_of_ending(session: Session, entries: Iterable[Entry]) -> None:
+    """The people of entries that hold for a few days more, and who certified them, hear of it."""
+    entries = list(entries)
+    homes = {number for e in entries for number in (e.organisation_id, e.certified_by_id)}
+    people: dict[int, list[User]] = {}
+    for user in session.scalars(select(User).where(User.active, User.organisation_id.in_(homes))):
+        people.setdefault(user.organisation_id, []).append(user)
+
+    def news(kind: str, entry: Entry, home: int) -> News:
+        facts = {
+            "title": entry.titles(),
+            "organisation": entry.organisation.names,
+            "due": entry.valid_until,
+        }
+        once = f"{kind}:{entry.id}:{entry.valid_until}"
+        return News(people.get(home, []), entry, facts, once=once)
+
+    own = [news("entry.ending", entry, entry.organisation_id) for entry in entries]
+    tell(session, "entry.ending", own)
+    certified = [
+        news("certificate.ending", entry, entry.certified_by_id)
+        for entry in entries
+        if entry.certified_by_id and entry.certified_by_id != entry.organisation_id
+    ]
+    tell(session, "certificate.ending", certified)

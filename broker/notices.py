@@ -78,7 +78,7 @@ TOPICS = {
     ),
     "post": Topic(
         _l("My posts"),
-        _l("A post of yours was published or returned, or is about to expire."),
+        _l("A post or an entry of yours was published or returned, or is about to expire."),
         Frequency.AT_ONCE,
     ),
     "review": Topic(
@@ -258,6 +258,16 @@ KINDS = {
         "post",
         _l("Your entry “%(title)s” was returned with a comment."),
         _l("Mend the entry"),
+    ),
+    "entry.ending": Kind(
+        "post",
+        _l("Your entry “%(title)s” holds until %(due)s. Renew it if it still does afterwards."),
+        _l("Renew the entry"),
+    ),
+    "certificate.ending": Kind(
+        "post",
+        _l("The certificate that you gave for “%(title)s” of %(organisation)s ends on %(due)s."),
+        _l("Look at the entry"),
     ),
     "milestone.soon": Kind(
         "milestone",

@@ -1,4 +1,4 @@
-"""Open data: what everybody may read of posts, agreements and the board, as files for programs.
+"""Open data: what everybody may read, as files for programs: posts, agreements, directories.
 
 Codes are those of the standards wherever there is one: ISO 3166 (countries), UN M49 (areas),
 ISO 4217 (currencies), SDG goals and targets, OECD-DAC CRS purposes.
@@ -22,10 +22,14 @@ from marshmallow import fields
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, selectinload
 
 from broker.agreements import WHOLE as WHOLE_AGREEMENT
+from broker.directory import WHOLE as WHOLE_ENTRY
+from broker.directory import visible_content as visible_entry
+from broker.directory_schemas import ENTRY_FIELD_NAMES, ENTRY_SCHEMAS
+from broker.directory_search import DirectoryFilter, find_entries
 from broker.exchange import Exchange
 from broker.field_names import FIELD_NAMES
 from broker.posts import CLASSES, CONTACT, SCHEMAS, WHOLE, visible_content
@@ -37,6 +41,7 @@ from models import (
     PUBLICLY_READABLE,
     PUBLICLY_REGISTERED,
     Agreement,
+    Entry,
     Need,
     Offer,
     Post,
@@ -336,6 +341,82 @@ def _agreement_stamp(session: Session) -> tuple[Any, ...]:
     return tuple(session.execute(query).one())
 
 
+# --- The directories ------------------------------------------------------------------------
+
+_ENTRY_HEAD = (
+    Column("reference", _l("Reference of the exchange"), "text"),
+    Column("directory", _l("Directory"), "code", "EntryKind"),
+    Column("organisation", _l("Organisation that it is of"), "code", "organisation"),
+    Column("organisation_name", _l("Its name"), "text"),
+    Column("organisation_country", _l("Its country"), "code", "ISO 3166-1 alpha-2"),
+    Column("published_on", _l("Published on"), "date", "ISO 8601"),
+    Column("current", _l("Whether its date has not passed"), "yes or no"),
+)
+
+
+def _entry_columns() -> tuple[Column, ...]:
+    """The columns of all directories, each once, save what is not for everybody."""
+    said = {
+        name: Column(name, ENTRY_FIELD_NAMES[name], *_form(field))
+        for schema in ENTRY_SCHEMAS.values()
+        for name, field in schema._declared_fields.items()
+        if name not in _APART and name not in {column.name for column in _ENTRY_HEAD}
+    }
+    said["language"] = Column("language", ENTRY_FIELD_NAMES["language"], "code", "ISO 639-1")
+    agreement = Column("agreement", _l("Agreement that it came of"), "text")
+    return (*_ENTRY_HEAD, *said.values(), agreement, *_STANDARDS)
+
+
+def _public_entries(wanted: Any) -> Select[Any]:
+    """A query for all entries that everybody may read, those whose date has passed too."""
+    return find_entries(DirectoryFilter(expired=True), wanted, on=date.min)
+
+
+def _entry_rows(exchange: Exchange, session: Session, language: str) -> Iterator[Row]:
+    last = 0
+    while True:
+        found = session.scalars(
+            _public_entries(Entry)
+            .where(Entry.id > last)
+            .order_by(Entry.id)
+            .limit(BATCH)
+            .options(*WHOLE_ENTRY)
+        ).all()
+        for entry in found:
+            yield _entry_row(entry, exchange, language)
+        if len(found) < BATCH:
+            return
+        last = found[-1].id
+        session.expunge_all()
+
+
+def _entry_row(entry: Entry, exchange: Exchange, language: str) -> Row:
+    said = visible_entry(entry, None)
+    figures = [" ".join(f"{f['name']}: {f['value']} {f['unit']}".split()) for f in entry.figures]
+    return {
+        **{name: value for name, value in said.items() if name not in _APART},
+        "reference": entry.reference,
+        "directory": str(entry.kind),
+        "organisation": entry.organisation.code,
+        "organisation_name": entry.organisation.name(language),
+        "organisation_country": entry.organisation.country_code,
+        "published_on": entry.published_at.date() if entry.published_at else None,
+        "current": entry.is_current(exchange.today()),
+        "figures": figures,
+        "agreement": entry.agreement.reference if entry.agreement else None,
+        **_standards(entry.country_code, entry.codes("theme"), exchange.reference),
+        "page": f"{exchange.settings.site}/directory/entries/{entry.id}",
+    }
+
+
+def _entry_stamp(session: Session) -> tuple[Any, ...]:
+    # A day brings an entry's end, and a party may stop showing what was done.
+    query = _public_entries(func.count(Entry.id)).add_columns(
+        func.max(Entry.updated_at), func.sum(Entry.revision)
+    )
+    return (*session.execute(query).one(), session.info["exchange"].today().isoformat())
+
+
 # --- The board ------------------------------------------------------------------------------
 
 _BOARD_COLUMNS = (
@@ -397,6 +478,13 @@ DATASETS = {
             _AGREEMENT_COLUMNS,
             _agreement_rows,
             _agreement_stamp,
+        ),
+        Dataset(
+            "directories",
+            _l("The directories: institutions, specialists, technologies, good practices"),
+            _entry_columns(),
+            _entry_rows,
+            _entry_stamp,
         ),
         Dataset("board", _l("Demand against supply"), _BOARD_COLUMNS, _board_rows, _board_stamp),
     )

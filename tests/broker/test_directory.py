@@ -14,6 +14,7 @@ from broker.directory import (
     edit_entry,
     entries_to_review,
     get_entry,
+    look_after_entries,
     offer_from_entry,
     publish_entry,
     renew_entry,
@@ -24,6 +25,7 @@ from broker.directory import (
     visible_content,
 )
 from broker.directory_search import DirectoryFilter, entries_for, load_entries, search_entries
+from broker.notices import sentence_of
 from models import (
     AgreementStatus,
     AuditEvent,
@@ -37,6 +39,7 @@ from models import (
     InvalidInput,
     NotAllowed,
     NotFound,
+    Notice,
     Role,
 )
 from tests.broker.factories import days, find_organisation, make_person, post_need, post_offer
@@ -247,6 +250,28 @@ def test_an_expired_certificate_leaves_the_search_and_comes_back_when_renewed(ex
 
 
 # --- Practices of agreements ------------------------------------------------------------------
+
+
+def test_who_certified_and_whose_it_is_hear_once_before_a_certificate_ends(exchange):
+    with exchange.writing() as session:
+        unit = make_person(session, Role.PROVIDER)
+        certifier = make_person(session, Role.FOCAL_POINT, "gov-pa")
+        facts = {"certified_by": "gov-pa", "valid_until": days(10).isoformat()}
+        home = unit.organisation.code
+        entry = publish(session, EntryKind.SPECIALIST, home, title="Unidad auditora", **facts)
+        publish(session, EntryKind.SPECIALIST, home, valid_until=days(100).isoformat())
+    assert look_after_entries(exchange) == 1
+    look_after_entries(exchange)
+    with exchange.reading() as session:
+        told = {
+            notice.user_id: notice
+            for notice in session.scalars(select(Notice).where(Notice.kind.endswith(".ending")))
+        }
+        assert {n.kind for n in told.values()} == {"entry.ending", "certificate.ending"}
+        assert told[certifier.id].kind == "certificate.ending"
+        sentence = sentence_of(told[certifier.id], exchange.reference, "en")
+        assert "Unidad auditora" in sentence
+        assert told[unit.id].path == f"/directory/entries/{entry.id}"
 
 
 def completed(session):

@@ -1,9 +1,13 @@
 """The pages of the directories: found in public, written, reviewed, renewed, cited."""
 
+import csv
+import io
+
 import pytest
 from sqlalchemy import select
 
 from broker.directory import publish_entry, save_entry, submit_entry
+from broker.open_data import DATASETS
 from models import AgreementStatus, Citation, Entry, EntryKind, EntryStatus, Offer, Role
 from tests.broker.factories import days, find_organisation, make_person, post_need, post_offer
 from tests.broker.web.forms_of import form_to
@@ -67,6 +71,25 @@ def test_everybody_finds_an_entry_and_reads_all_but_the_contact(exchange, client
     assert (
         "desk@ministry.example" in sign_in(Role.PROVIDER).get(f"/directory/entries/{number}").text
     )
+
+
+def test_the_directories_are_open_data_save_contacts_and_drafts(exchange, client):
+    figures = [{"name": "Water saved", "value": 33.5, "unit": "%"}]
+    publish(exchange, figures=figures, source_address="https://www.example.org/a")
+    publish(exchange, EntryKind.TECHNOLOGY, "gov-mx", title="Biodigester", maturity="in_use")
+    with exchange.writing() as session:
+        office = make_person(session, Role.SECRETARIAT)
+        draft = {**FACTS, "title": "A draft", "organisation": "gov-pe"}
+        save_entry(session, office, EntryKind.PRACTICE, draft, exchange.reference)
+    answer = client.get("/open-data/directories.csv")
+    rows = {row["title"]: row for row in csv.DictReader(io.StringIO(answer.text))}
+    assert set(rows) == {FACTS["title"], "Biodigester"}
+    first = rows[FACTS["title"]]
+    assert (first["directory"], first["country_iso3"]) == ("practice", "PER")
+    assert first["figures"] == "Water saved: 33.5 %"
+    assert rows["Biodigester"]["maturity"] == "in_use"
+    assert "desk@ministry.example" not in answer.text
+    assert set(first) == {column.name for column in DATASETS["directories"].columns}
 
 
 def test_a_directory_is_kept_as_a_search_with_its_filters(exchange, client, sign_in):

@@ -19,6 +19,9 @@ from models import (
     AgreementParty,
     AgreementStatus,
     AgreementTerms,
+    Entry,
+    EntryKind,
+    EntryStatus,
     Milestone,
     PostStatus,
     Role,
@@ -32,7 +35,7 @@ ATOM = "{http://www.w3.org/2005/Atom}"
 
 @pytest.fixture
 def exchanged(exchange):
-    """A need whose title a spreadsheet would run, a sealed one, a draft, an offer, an agreement."""
+    """A need whose title a spreadsheet would run, a sealed one, a draft, an offer, an agreement, an entry."""
     with exchange.writing() as session:
         need = post_need(
             session,
@@ -66,7 +69,16 @@ def exchanged(exchange):
             ],
             milestones=[Milestone(title="First workshop", due=days(40))],
         )  # fmt: skip
-        session.add(agreement)
+        entry = Entry(
+            kind=EntryKind.PRACTICE,
+            reference="practice-pe-001",
+            organisation=need.organisation,
+            language="es",
+            title="Agua en curtiembres",
+            status=EntryStatus.PUBLISHED,
+            published_at=utc_now(),
+        )
+        session.add_all([agreement, entry])
         session.flush()
         return need.id, by
 
@@ -145,6 +157,7 @@ def test_a_file_that_the_reader_has_is_not_made_again(client, exchange, exchange
         post_need(session)
         post_offer(session)
         session.query(Agreement).one().updated_at = utc_now()
+        session.query(Entry).one().updated_at = utc_now()
     other = client.get(
         f"/open-data/{name}.{ending}",
         headers={"If-None-Match": first.headers["ETag"]},
