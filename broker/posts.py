@@ -23,6 +23,7 @@ from broker.news import (
     tell_of_withdrawal,
 )
 from broker.reference import Reference
+from broker.references import next_reference
 from broker.schemas import NeedSchema, OfferSchema, load
 from models import (
     LIVE,
@@ -182,13 +183,6 @@ def own_counterparts(session: Session, post: Post, by: User | None) -> list[Need
     return list(session.scalars(find_posts(filters).limit(50))) if post.is_live else []
 
 
-def _next_reference(session: Session, kind: str, organisation: Organisation) -> str:
-    stem = f"{kind}-{organisation.code.removeprefix('gov-')}-"
-    taken = session.scalars(select(Post.reference).where(Post.reference.startswith(stem)))
-    numbers = [int(tail) for r in taken if (tail := r.removeprefix(stem)).isdecimal()]
-    return f"{stem}{max(numbers, default=0) + 1:03d}"
-
-
 def blank(by: User, kind: str) -> dict[str, Any]:
     """What is known of a post before its author has written a word.
 
@@ -260,7 +254,9 @@ def save_draft(
     post = CLASSES[kind](
         organisation=by.organisation,
         author=by,
-        reference=_next_reference(session, kind, by.organisation),
+        reference=next_reference(
+            session, Post.reference, f"{kind}-{by.organisation.code.removeprefix('gov-')}-"
+        ),
         language=values["language"],
     )
     write(post, values)

@@ -1,5 +1,6 @@
 """Use cases of posts: who may do what, what is stored, what others see; on both databases."""
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -56,6 +57,35 @@ def test_a_draft_becomes_a_published_version_by_review(session, exchange, office
     assert need.expires_on == exchange.today() + RENEWAL
     actions = session.scalars(select(AuditEvent.action).order_by(AuditEvent.id)).all()
     assert list(actions) == ["post.drafted", "post.submitted", "post.published"]
+
+
+def test_references_count_up_past_a_thousand_and_past_other_words(session, exchange):
+    chile = make_person(session, Role.FOCAL_POINT, "gov-cl")
+    for reference in ("need-cl-009", "need-cl-1000", "need-cl-x-2000", "need-clx-3000", "need-cl-"):
+        post_need(session, "gov-cl", reference=reference)
+    assert [draft(session, exchange, chile).reference for _n in range(2)] == [
+        "need-cl-1001",
+        "need-cl-1002",
+    ]
+
+
+def test_two_who_draft_at_the_same_moment_get_two_references(exchange):
+    with exchange.writing() as session:
+        chile = make_person(session, Role.FOCAL_POINT, "gov-cl")
+    begun, references = threading.Barrier(2, timeout=20), []
+
+    def write():
+        begun.wait()
+        with exchange.writing() as session:
+            found = draft(session, exchange, session.get(type(chile), chile.id))
+            references.append(found.reference)
+
+    threads = [threading.Thread(target=write) for _n in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(25)
+    assert sorted(references) == ["need-cl-001", "need-cl-002"]
 
 
 def test_a_trusted_organisation_publishes_at_once(session, exchange):
