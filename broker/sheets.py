@@ -475,19 +475,27 @@ def make_template(columns: tuple[Column, ...], reference: Reference, language: s
             head.comment = Comment(column.help, _("10YFP broker"))
         sheet.column_dimensions[letter].width = 32 if isinstance(column.field, Text) else 20
         choices = _written_choices(column, reference, language)
+        where = None
         if choices:
             where = ranges.get(choices)
             if where is None:
                 where = ranges[choices] = _add_list(lists, len(ranges) + 1, column.name, choices)
-            rule = DataValidation(type="list", formula1=where, allow_blank=True)
-            # Several codes in one cell, or a code alone, are as good as what the list offers.
-            rule.showErrorMessage = False
-            rule.promptTitle, rule.prompt = column.label[:32], column.help[:255]
-            rule.add(f"{letter}3:{letter}{MOST_ROWS + 2}")
-            sheet.add_data_validation(rule)
+        if column.help:
+            _add_help(sheet, column, letter, where)
     sheet.freeze_panes = "A3"
     sheet.row_dimensions[1].height = 32
     return _saved(book)
+
+
+def _add_help(sheet: Any, column: Column, letter: str, choices: str | None) -> None:
+    """Help that shows at each cell of a column, with a list to choose from where there is one."""
+    rule = DataValidation(type="list" if choices else None, formula1=choices, allow_blank=True)
+    # Several codes in one cell, or a code alone, are as good as what the list offers.
+    rule.showErrorMessage = False
+    rule.showInputMessage = True
+    rule.promptTitle, rule.prompt = column.label[:32], column.help[:255]
+    rule.add(f"{letter}3:{letter}{MOST_ROWS + 2}")
+    sheet.add_data_validation(rule)
 
 
 def _written_choices(column: Column, reference: Reference, language: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import io
 import zipfile
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from flask_babel import force_locale
@@ -44,6 +45,9 @@ from models import (
     User,
 )
 from tests.broker.factories import make_person
+
+SHEETS = Path(__file__).parent / "sheets"
+"""Files that LibreOffice has written."""
 
 GOOD = {
     "key": "1",
@@ -507,6 +511,33 @@ def test_a_mended_annotated_copy_is_brought_again_as_it_is(exchange, officer):
     assert (look(exchange, again).good, look(exchange, again).problems) == (2, [])
 
 
+@pytest.mark.parametrize(
+    ("name", "rows", "problems"),
+    [
+        # A title row that is merged, a hidden row, a cell under a merged one, days as dates.
+        ("libreoffice.xlsx", 4, {(5, "key"), (6, "title")}),
+        # The same as CSV, as shown in Spanish: 01/04/2027 is one day in Lima, another in Kingston.
+        ("libreoffice-semicolons-1252.csv", 4, {(4, "starts"), (6, "title")}),
+        ("libreoffice-tabs-utf16.csv", 4, {(4, "starts"), (6, "title")}),
+        ("libreoffice.ods", 0, {(0, "")}),
+        ("libreoffice.xls", 0, {(0, "")}),
+    ],
+)
+def test_files_that_libreoffice_wrote(exchange, officer, name, rows, problems):
+    number = bring(exchange, officer, (SHEETS / name).read_bytes(), name=name)
+    found = look(exchange, number)
+    assert {(p["row"], p["column"]) for p in found.problems} == problems
+    assert found.rows == rows
+    if rows:
+        load(exchange, officer, number, only_good=True)
+        first = offers(exchange)[0]
+        assert (first.title, first.money, first.starts) == (
+            "Capacitación de compradores",
+            Decimal("1234.50"),
+            date(2027, 3, 31),
+        )
+
+
 def test_cells_over_several_lines_do_not_shift_the_numbers_of_rows(exchange, officer):
     written = {**ROW, "description": "One\n\ntwo"}
     number = bring(exchange, officer, sheet(written, {**written, "title": ""}))
@@ -618,3 +649,54 @@ def test_a_published_post_whose_row_changed_goes_on_as_a_new_version(exchange, o
     load(exchange, officer, bring(exchange, officer, sheet({**GOOD, "places": "31"})))
     [offer] = offers(exchange)
     assert (offer.version, offer.places) == (2, 31)
+
+
+MEASURED = {
+    "key": "A-1",
+    "title": "Measure our rivers",
+    "language": "en",
+    "support": "technical_support",
+    "description": "We want to measure how clean they are.",
+}
+
+
+class TestDelegates:
+    """Colleagues of the focal point bring needs, which she endorses like those written by hand."""
+
+    @pytest.fixture
+    def delegate(self, exchange):
+        with exchange.writing() as session:
+            return make_person(session, Role.DELEGATE, "gov-pe", ministry="Water")
+
+    def test_what_they_bring_waits_for_the_focal_point(self, exchange, delegate):
+        number = bring(exchange, delegate, sheet(MEASURED), kind="need")
+        load(exchange, delegate, number, submit=True)
+        assert (look(exchange, number).loaded, look(exchange, number).problems) == (1, [])
+        with exchange.sessions() as session:
+            need = session.scalars(select(Need)).one()
+            assert (need.status, need.author_id) == (PostStatus.TO_ENDORSE, delegate.id)
+            assert need.country_code == "PE"
+
+    def test_they_bring_needs_of_their_country_and_nothing_else(self, exchange, delegate):
+        for kind in ("offer", "organisation", "user"):
+            with pytest.raises(NotAllowed, match="import_kind"):
+                bring(exchange, delegate, sheet(MEASURED), kind=kind)
+        abroad = bring(exchange, delegate, sheet({**MEASURED, "country": "BR"}), kind="need")
+        assert [problem["column"] for problem in look(exchange, abroad).problems] == ["country"]
+
+    def test_a_colleague_neither_sees_their_file_nor_changes_their_need(self, exchange, delegate):
+        with exchange.writing() as session:
+            colleague = make_person(session, Role.DELEGATE, "gov-pe", ministry="Trade")
+            focal = make_person(session, Role.FOCAL_POINT)
+        number = bring(exchange, delegate, sheet(MEASURED), kind="need")
+        load(exchange, delegate, number)
+        with exchange.sessions() as session:
+            with pytest.raises(NotFound):
+                get_import(session, colleague, number)
+            assert list(session.scalars(find_imports(colleague))) == []
+            assert [one.id for one in session.scalars(find_imports(focal))] == [number]
+        other = bring(exchange, colleague, sheet({**MEASURED, "title": "Mine"}), kind="need")
+        load(exchange, colleague, other, only_good=True)
+        with exchange.sessions() as session:
+            assert [need.title for need in session.scalars(select(Need))] == [MEASURED["title"]]
+        assert look(exchange, other).problems != []
