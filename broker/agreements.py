@@ -685,6 +685,7 @@ def terminate_agreement(
 
 def abandon_agreement(session: Session, by: User, agreement: Agreement, reason: str) -> None:
     """Break off negotiations; the match goes back to where both sides wanted it."""
+    require_no_conflict(session, by, agreement)
     before = {"status": str(agreement.status)}
     agreement.abandon(by, reason)
     _reopen_match(agreement)

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
+from broker.conflicts import require_no_conflict
 from broker.engine import need_profile, offer_profile, text_of
 from broker.exchange import Exchange
 from broker.posts import CLASSES, WHOLE
@@ -399,5 +400,6 @@ def _settle(
     one: Need | Offer | Organisation,
     other: Need | Offer | Organisation,
 ) -> None:
+    require_no_conflict(session, by, one, other)
     facts = {"other": _name(other), "versions": _versions(one, other)}
     record(session, by, "duplicate.dismissed", one, after=facts)

@@ -16,6 +16,7 @@ from sqlalchemy import Column, Table, UniqueConstraint, and_, delete, or_, selec
 from sqlalchemy.orm import Session, aliased
 
 from broker.audit import record
+from broker.conflicts import require_no_conflict
 from broker.news import tell_of_merging
 from broker.reference import Reference
 from broker.schemas import Strict, Text, load
@@ -192,6 +193,7 @@ def merge_organisations(
     plan = plan_merge(session, by, kept, gone)
     if plan.obstacles:
         raise plan.obstacles[0]
+    require_no_conflict(session, by, kept, gone)
     values = load(MergeSchema, data, reference)
     problems: dict[str, object] = {
         name: [("confirm_this", {})]

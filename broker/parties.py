@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from broker.accounts import find_organisation
 from broker.audit import record
+from broker.conflicts import require_no_conflict
 from broker.messages import FIELD_PROBLEMS
 from broker.news import tell_of_new_party
 from broker.schemas import Code, Money, Strict, Text
@@ -119,6 +120,7 @@ def add_party(
         If it takes part already, nobody could sign for it, or the terms can no longer change.
     """
     agreement.require_open_terms(by)
+    require_no_conflict(session, by, agreement)
     joining = find_organisation(session, organisation)
     if session.scalar(_with_account().where(User.organisation_id == joining.id).limit(1)) is None:
         raise Conflict("party_without_account", organisation=joining.name(by.language))

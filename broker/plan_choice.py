@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from broker.action_plan import SUBREGIONS, WHOLE_LINE, require_room
 from broker.audit import record
+from broker.conflicts import require_no_conflict
 from broker.exchange import Exchange
 from broker.reference import Reference
 from broker.schemas import Strict, Text, load
@@ -30,6 +31,7 @@ from models import (
     Country,
     Need,
     NotFound,
+    Organisation,
     PlanLine,
     Post,
     PostFacet,
@@ -186,6 +188,7 @@ def choose_line(
         or line.plan.starts != plan.starts
     ):
         raise NotFound("no_such_line", id=line_id)
+    _require_impartial(session, by, line)
     values = load(ChoiceSchema, data, reference)
     if line.subregion_plan_id is not None:
         raise Conflict("line_is_chosen")
@@ -196,12 +199,24 @@ def choose_line(
     return line
 
 
+def _require_impartial(session: Session, by: User, line: PlanLine) -> None:
+    """Raise if the person has declared a conflict with the government whose line it is."""
+    governments = session.scalars(
+        select(Organisation).where(
+            Organisation.kind == "government",
+            Organisation.country_code == line.plan.country_code,
+        )
+    )
+    require_no_conflict(session, by, *governments)
+
+
 def release_line(session: Session, by: User, plan: ActionPlan, line_id: int) -> None:
     """Take a chosen line out of the subregion's priorities; it stays in its country's plan."""
     plan.require_editable(by)
     line = session.get(PlanLine, line_id)
     if line is None or line.subregion_plan_id != plan.id:
         raise NotFound("no_such_line", id=line_id)
+    _require_impartial(session, by, line)
     record(session, by, "plan.line_released", line, before={"reason": line.choice_reason})
     line.subregion_plan, line.choice_reason, line.chosen_by_id = None, "", None
 

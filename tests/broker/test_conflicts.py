@@ -2,7 +2,8 @@
 
 import pytest
 
-from broker import accounts, agreements, clearing, interests, pools, posts, ratings
+from broker import accounts, agreements, clearing, directory, interests, pools, posts, ratings
+from broker.action_plan import open_plan, save_line
 from broker.conflicts import (
     declare_conflict,
     find_conflicts,
@@ -10,11 +11,17 @@ from broker.conflicts import (
     lift_conflict,
     require_no_conflict_among,
 )
+from broker.duplicates import keep_both_organisations
 from broker.endorsements import decline_endorsement, endorse_need
+from broker.merging import merge_organisations
+from broker.parties import add_party
+from broker.plan_choice import choose_line, release_line
 from models import (
     Agreement,
     Conflict,
     ConflictOfInterest,
+    EntryKind,
+    EntryStatus,
     InvalidInput,
     MatchStatus,
     NeedPool,
@@ -202,6 +209,10 @@ class TestAgreements:
             agreements.complete_agreement(session, peru, agreement, "done")
         with refused():
             agreements.terminate_agreement(session, peru, agreement, reason="why")
+        with refused():
+            agreements.abandon_agreement(session, peru, agreement, "why")
+        with refused():
+            add_party(session, peru, agreement, organisation="caf", role="donor")
 
     def test_no_rating(self, session, exchange, declare, peru, force):
         agreement = self._agreement(session, exchange, peru, force)
@@ -320,3 +331,68 @@ def test_a_decision_over_many_posts_is_checked_in_two_queries(
     with count_queries() as statements, refused():
         require_no_conflict_among(session, office, [need.id for need in needs])
     assert len(statements) <= 4
+
+
+ENTRY = {
+    "organisation": "caf",
+    "language": "en",
+    "title": "An auditor of cleaner production",
+    "description": "Audits of small firms.",
+    "country": "PE",
+    "certified_by": "eclac",
+    "certificate": "A-1",
+    "valid_until": days(400).isoformat(),
+}
+
+
+@pytest.mark.parametrize("named", ["caf", "eclac"])
+def test_no_publication_or_return_of_an_entry(session, exchange, declare, office, named):
+    writer = make_person(session, Role.PROVIDER)
+    specialist = EntryKind.SPECIALIST
+    entry = directory.save_entry(session, writer, specialist, ENTRY, exchange.reference)
+    directory.submit_entry(session, writer, entry, exchange.reference, today=days(0))
+    declare(office, organisation=named)
+    with refused():
+        directory.publish_entry(session, office, entry, today=days(0))
+    with refused():
+        directory.return_entry(session, office, entry, "Which firms?")
+    other = make_person(session, Role.SECRETARIAT)
+    directory.publish_entry(session, other, entry, today=days(0))
+    assert entry.status == EntryStatus.PUBLISHED
+
+
+def test_nobody_publishes_an_entry_that_her_own_organisation_certified(session, exchange):
+    writer, office = make_person(session, Role.PROVIDER), make_person(session, Role.SECRETARIAT)
+    data = {**ENTRY, "certified_by": "unep-rolac"}
+    entry = directory.save_entry(session, writer, EntryKind.SPECIALIST, data, exchange.reference)
+    directory.submit_entry(session, writer, entry, exchange.reference, today=days(0))
+    with refused():
+        directory.publish_entry(session, office, entry, today=days(0))
+
+
+def test_no_choice_among_the_lines_of_a_government(session, exchange, declare, peru):
+    own = open_plan(session, peru, {"scope": "PE", "starts": 2027}, exchange.reference)
+    said = {"language": "en", "dimension": "1", "priority": "Buy sustainably"}
+    line = save_line(session, peru, own, said, exchange.reference)
+    coordinator = make_person(session, Role.COORDINATOR)
+    scope = {"scope": "andean", "starts": 2027}
+    plan = open_plan(session, coordinator, scope, exchange.reference)
+    reason = {"reason": "Most asked for it."}
+    choose_line(session, coordinator, plan, line.id, reason, exchange.reference)
+    declare(coordinator, organisation="gov-pe")
+    with refused():
+        release_line(session, coordinator, plan, line.id)
+    office = make_person(session, Role.SECRETARIAT)
+    release_line(session, office, plan, line.id)
+    with refused():
+        choose_line(session, coordinator, plan, line.id, reason, exchange.reference)
+
+
+def test_no_merge_and_no_word_on_doubles(session, exchange, declare, office):
+    declare(office, organisation="caf")
+    kept, gone = find_organisation(session, "eclac"), find_organisation(session, "caf")
+    said = {"reason": "One.", "sure": True, "unlike": True}
+    with refused():
+        merge_organisations(session, office, kept, gone, said, exchange.reference)
+    with refused():
+        keep_both_organisations(session, office, kept.id, gone.id)
