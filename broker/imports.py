@@ -52,6 +52,7 @@ from broker.sheets import (
     problems_by_column,
     read_rows,
 )
+from broker.tables import encoding_of, is_workbook
 from models import (
     Conflict,
     DomainError,
@@ -219,6 +220,14 @@ def content_of(exchange: Exchange, brought: Import) -> bytes:
     return path.read_bytes()
 
 
+def is_guessed(exchange: Exchange, brought: Import) -> bool:
+    """Whether nothing said in which character set a file is, and it is none of Unicode."""
+    if brought.scheme != "sheet":
+        return False
+    content = content_of(exchange, brought)
+    return not is_workbook(content) and encoding_of(content) == "cp1252"
+
+
 def get_import(session: Session, by: User, import_id: int) -> Import:
     """An import by its number; raises :class:`models.errors.NotFound`, also for others'."""
     found = session.get(Import, import_id)
@@ -230,7 +239,11 @@ def get_import(session: Session, by: User, import_id: int) -> Import:
 def find_imports(by: User) -> Select[Import]:
     """A query for the imports that a person may see, the newest first."""
     query = select(Import).order_by(Import.id.desc())
-    return query if by.is_secretariat else query.where(Import.organisation_id == by.organisation_id)
+    if by.is_secretariat:
+        return query
+    if by.is_delegate:
+        return query.where(Import.by_id == by.id)
+    return query.where(Import.organisation_id == by.organisation_id)
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,12 @@ class Import(Base):
     by: Mapped[User] = relationship()
 
     def can_be_seen_by(self, user: User) -> bool:
-        """Whether it is of the person's own organisation, or she keeps the whole exchange."""
+        """Whether it is of the person's own organisation, or she keeps the whole exchange.
+
+        A delegate sees those that she brought: what her colleagues draft is not hers to read.
+        """
+        if user.is_delegate:
+            return self.by_id == user.id
         return self.organisation_id == user.organisation_id or user.is_secretariat
 
     def become(self, status: ImportStatus) -> None:

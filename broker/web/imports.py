@@ -18,13 +18,14 @@ from broker.imports import (
     bring_file,
     find_imports,
     get_import,
+    is_guessed,
     kinds_for,
     load_import,
     template,
 )
 from broker.messages import field_problems, sentence
 from broker.sheets import XLSX
-from broker.web.access import OFFER_POSTERS, POSTERS, SECRETARIAT, allow, person, reader
+from broker.web.access import OFFER_POSTERS, SECRETARIAT, WRITERS, allow, person, reader
 from broker.web.errors import status_of
 from broker.web.presentation import paginate
 from broker.web.reading import database, exchange, language, reads_only
@@ -58,7 +59,7 @@ def names() -> dict[str, Any]:
 
 
 @pages.get("/imports")
-@allow(POSTERS | SECRETARIAT)
+@allow(WRITERS | SECRETARIAT)
 def imports() -> str:
     """The organisation's imports, and the form that brings another file."""
     return _list()
@@ -81,7 +82,7 @@ def _list(refusal: InvalidInput | None = None, *, of_activities: bool = False) -
 
 
 @pages.get("/imports/template/<name>.xlsx")
-@allow(POSTERS | SECRETARIAT)
+@allow(WRITERS | SECRETARIAT)
 def template_file(name: str) -> Response:
     """A workbook to fill in, with help at each column and lists to choose from."""
     content = template(person(), name, exchange().reference, language())
@@ -91,7 +92,7 @@ def template_file(name: str) -> Response:
 
 
 @pages.post("/imports")
-@allow(POSTERS | SECRETARIAT)
+@allow(WRITERS | SECRETARIAT)
 def bring() -> Any:
     """Bring a file: it is checked, and nothing of it is loaded yet."""
     file = request.files.get("file")
@@ -150,7 +151,7 @@ def report_file(import_id: int) -> Response:
 
 
 @pages.get("/imports/<int:import_id>")
-@allow(POSTERS | SECRETARIAT)
+@allow(WRITERS | SECRETARIAT)
 def show(import_id: int) -> str:
     """What was found in a file, and what came of it."""
     return _page(import_id)
@@ -168,13 +169,15 @@ def _page(import_id: int, notice: str = "") -> str:
         waiting=describe_waiting(database(), page.rows),
         may_choose=brought.organisation_id == by.organisation_id and brought.kind in kinds_for(by),
         FIELD_NAMES=FIELD_NAMES,
+        columns={column.name: column for column in KINDS[brought.kind].columns},
+        is_guessed=brought.status == ImportStatus.CHECKED and is_guessed(exchange(), brought),
         can_load=brought.status == ImportStatus.CHECKED and brought.good > 0,
         notice=notice,
     )
 
 
 @pages.get("/imports/<int:import_id>/annotated.xlsx")
-@allow(POSTERS | SECRETARIAT)
+@allow(WRITERS | SECRETARIAT)
 def annotated_file(import_id: int) -> Response:
     """The file once more, with every problem at its cell."""
     brought = get_import(database(), person(), import_id)
@@ -187,7 +190,7 @@ def annotated_file(import_id: int) -> Response:
 
 
 @pages.post("/imports/<int:import_id>/load")
-@allow(POSTERS | SECRETARIAT)
+@allow(WRITERS | SECRETARIAT)
 def load(import_id: int) -> Any:
     """Load a checked file: all of it or its good rows."""
     by = person()
@@ -210,7 +213,7 @@ def load(import_id: int) -> Any:
 
 
 @pages.post("/imports/<int:import_id>/waiting")
-@allow(POSTERS)
+@allow(WRITERS)
 def decide(import_id: int) -> Any:
     """Take the file's text for posts that were edited since, or leave them as they are."""
     by = person()

@@ -655,7 +655,7 @@ MEASURED = {
     "key": "A-1",
     "title": "Measure our rivers",
     "language": "en",
-    "support": "technical_support",
+    "support_1_kind": "technical_support",
     "description": "We want to measure how clean they are.",
 }
 
@@ -670,6 +670,7 @@ class TestDelegates:
 
     def test_what_they_bring_waits_for_the_focal_point(self, exchange, delegate):
         number = bring(exchange, delegate, sheet(MEASURED), kind="need")
+        assert look(exchange, number).problems == []
         load(exchange, delegate, number, submit=True)
         assert (look(exchange, number).loaded, look(exchange, number).problems) == (1, [])
         with exchange.sessions() as session:
