@@ -179,6 +179,7 @@ class RegisterFilter:
     programmes: tuple[str, ...] = ()
     countries: tuple[str, ...] = ()
     organisations: tuple[str, ...] = ()
+    ilac_areas: tuple[str, ...] = ()
 
 
 def find_agreements(filters: RegisterFilter, by: User | None) -> Select[Agreement]:
@@ -205,7 +206,11 @@ def find_agreements(filters: RegisterFilter, by: User | None) -> Select[Agreemen
         query = query.where(Agreement.status.in_(filters.statuses))
     if filters.kinds:
         query = query.where(Agreement.kind.in_(filters.kinds))
-    for facet, codes in (("theme", filters.themes), ("programme", filters.programmes)):
+    for facet, codes in (
+        ("theme", filters.themes),
+        ("programme", filters.programmes),
+        ("ilac_area", filters.ilac_areas),
+    ):
         if codes:
             having = select(PostFacet.post_id).where(
                 PostFacet.facet == facet, PostFacet.code.in_(codes)

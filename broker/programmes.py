@@ -142,7 +142,7 @@ def picture_programme(session: Session, reference: Reference, term: Term) -> Pro
         agreements=session.scalars(register.limit(FEW)).all(),
         supporters=_supporters(session, code, reference),
         actors=actors,
-        coordinating=_task_forces(session, set(term.extra.get("themes", ()))),
+        coordinating=task_forces_of(session, set(term.extra.get("themes", ()))),
         indicators=_indicators(session, code),
         completed=_count(session, _register(code, str(AgreementStatus.COMPLETED))),
     )
@@ -213,7 +213,8 @@ def _supporters(session: Session, code: str, reference: Reference) -> dict[str, 
     }
 
 
-def _task_forces(session: Session, themes: set[str]) -> tuple[TaskForce, ...]:
+def task_forces_of(session: Session, themes: set[str]) -> tuple[TaskForce, ...]:
+    """The Marrakech task forces that work on any of those themes."""
     found = session.scalars(select(TaskForce).options(selectinload(TaskForce.organisation)))
     return tuple(force for force in found if themes & set(force.themes))
 

@@ -59,7 +59,11 @@ class _Codes(fields.List):
         super().__init__(fields.String())
 
 
-class _Theme(_Term):
+class _Subject(_Term):
+    about = _labels()
+
+
+class _Theme(_Subject):
     broader = _Codes()
     related = _Codes()
     sdg = _Codes()
@@ -152,7 +156,7 @@ class _TaskForce(_Strict):
 
 TAXONOMIES: dict[str, tuple[str, type[Schema]]] = {
     "theme": ("themes.yaml", _Theme),
-    "ilac_area": ("ilac_areas.yaml", _Term),
+    "ilac_area": ("ilac_areas.yaml", _Subject),
     "support_kind": ("support_kinds.yaml", _SupportKind),
     "dimension": ("dimensions.yaml", _Term),
     "horizon": ("horizons.yaml", _Horizon),

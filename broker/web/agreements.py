@@ -119,6 +119,7 @@ def _filters() -> RegisterFilter:
                 ("kinds", "kind"),
                 ("themes", "theme"),
                 ("programmes", "programme"),
+                ("ilac_areas", "ilac_area"),
                 ("countries", "country"),
                 ("organisations", "organisation"),
             )

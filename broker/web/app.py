@@ -57,6 +57,7 @@ from broker.web import (
     searches,
     secretariat,
     silence,
+    subjects,
     task_forces,
     tokens,
     webhooks,
@@ -137,7 +138,7 @@ def create_app(settings: Settings | None = None, exchange: Exchange | None = Non
     presentation.prepare(app)
     assets.prepare(app)
     for module in (
-        board, countries, directory, programmes, organisations,
+        board, countries, directory, programmes, subjects, organisations,
         public, account, search, posts, post_history, writing, matches, agreements, parties, documents, ledger, secretariat, reports, bulletins,
         assets, weights, clearing, duplicates, webhooks, feeds, open_data, merging, tokens, jobs, imports, plans, iati,
         notices, searches, silence, mail,
