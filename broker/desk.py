@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
-from sqlalchemy.orm import Session, selectin_polymorphic, selectinload
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select
+from sqlalchemy.orm import Session, joinedload, selectin_polymorphic, selectinload
 
 from broker.agreements import RegisterFilter, Step, find_agreements, standing
 from broker.balances import KindCoverage, coverage_by_kind
@@ -18,7 +19,7 @@ from broker.exchange import Exchange
 from broker.interests import InterestCover, interest_cover, waiting_interests
 from broker.matches import RankedMatch, best_offers
 from broker.pairings import waiting_pairings
-from broker.partners import waiting_invitations
+from broker.pilots import waiting_invitations
 from broker.pools import waiting_pools
 from broker.posts import WHOLE
 from models import (
@@ -61,6 +62,9 @@ SHOWN = 6
 
 MOST = 50
 """How many posts of one sort can wait on a desk at once."""
+
+UNFINISHED = frozenset({PostStatus.RETURNED, PostStatus.DRAFT})
+"""Statuses of posts that wait to be mended or finished."""
 
 OWN_STEPS = frozenset({Step.ACCEPT, Step.SIGN, Step.START, Step.CATCH_UP, Step.CLOSE})
 """Steps of an agreement that wait for the reader's own side."""
@@ -146,26 +150,77 @@ class Desk:
 
 
 def lay_out_desk(session: Session, by: User, *, today: date) -> Desk:
-    """Everything that waits for the person, and the posts of her organisation."""
-    latest = _latest(session, by)
-    soon = own_posts(by, *LIVE).where(Post.expires_on <= today + SOON)
-    unfinished = own_posts(by, PostStatus.RETURNED, PostStatus.DRAFT)
-    to_finish = list(session.scalars(unfinished.limit(MOST)))
+    """Everything that waits for the person, and the posts of her organisation.
+
+    What waits is counted first, and only the sorts are read of which there is something.
+    """
+    waits = _count_waiting(session, by, today)
+
+    def read(sort: str, find: Callable[[Session, User], list[Any]]) -> list[Any]:
+        return find(session, by) if waits.get(sort) else []
+
+    own, counts = _read_own_posts(session, by, today)
+    unfinished = [post for post in own if post.status in UNFINISHED][:MOST]
+    latest = {status: [post for post in own if post.status == status] for status in counts}
     return Desk(
-        interests=waiting_interests(session, by),
-        pairings=waiting_pairings(session, by),
-        invitations=waiting_invitations(session, by),
-        endorsements=waiting_endorsements(session, by),
-        proposals=waiting_proposals(session, by),
-        pools=waiting_pools(session, by),
-        agreements=_waiting_agreements(session, by, today),
-        returned=[post for post in to_finish if post.status == PostStatus.RETURNED],
-        drafts=[post for post in to_finish if post.status == PostStatus.DRAFT],
-        expiring=list(session.scalars(soon.limit(MOST))),
-        to_review=_to_review(session, by),
-        counts=count_own_posts(session, by),
-        latest={status: posts for status in ORDER if (posts := latest.get(status))},
+        interests=read("interests", waiting_interests),
+        pairings=read("pairings", waiting_pairings),
+        invitations=read("invitations", waiting_invitations),
+        endorsements=read("endorsements", waiting_endorsements),
+        proposals=read("proposals", waiting_proposals),
+        pools=read("pools", waiting_pools),
+        agreements=read("agreements", partial(_waiting_agreements, today=today)),
+        returned=[post for post in unfinished if post.status == PostStatus.RETURNED],
+        drafts=[post for post in unfinished if post.status == PostStatus.DRAFT],
+        expiring=[post for post in own if _expires_soon(post, today)][:MOST],
+        to_review=read("to_review", _to_review),
+        counts=counts,
+        latest={status: posts[:SHOWN] for status, posts in latest.items()},
     )
+
+
+def _expires_soon(post: Post, today: date) -> bool:
+    return post.is_live and post.expires_on is not None and post.expires_on <= today + SOON
+
+
+def _expiring(today: date) -> ColumnElement[bool]:
+    return and_(Post.status.in_(LIVE), Post.expires_on <= today + SOON)
+
+
+def _read_own_posts(
+    session: Session, by: User, today: date
+) -> tuple[list[Post], dict[PostStatus, int]]:
+    """The posts that the desk shows, latest first, and how many there are of each status.
+
+    Of each status those that changed last; of what is to be finished or renewed, as many as can
+    wait at once.
+    """
+    latest_first = (Post.updated_at.desc(), Post.id.desc())
+
+    def place(*among: Any) -> ColumnElement[int]:
+        return func.row_number().over(partition_by=among, order_by=latest_first)
+
+    expiring = case((_expiring(today), 1), else_=0)
+    ranked = (
+        select(
+            Post.id,
+            place(Post.status).label("place"),
+            place(expiring).label("expiring_place"),
+            expiring.label("expiring"),
+            func.count().over(partition_by=Post.status).label("in_all"),
+        )
+        .where(_is_own(by))
+        .subquery()
+    )
+    shown = or_(
+        ranked.c.place <= SHOWN,
+        and_(Post.status.in_(UNFINISHED), ranked.c.place <= MOST),
+        and_(ranked.c.expiring == 1, ranked.c.expiring_place <= MOST),
+    )
+    query = select(Post, ranked.c.in_all).join(ranked, ranked.c.id == Post.id).where(shown)
+    rows = session.execute(query.order_by(*latest_first)).all()
+    found = {PostStatus(post.status): in_all for post, in_all in rows}
+    return [post for post, _in_all in rows], {s: found[s] for s in ORDER if s in found}
 
 
 def count_waiting(session: Session, by: User, *, today: date) -> int:
@@ -173,17 +228,24 @@ def count_waiting(session: Session, by: User, *, today: date) -> int:
 
     In one statement, since every page shows it.
     """
-    expiring = and_(Post.status.in_(LIVE), Post.expires_on <= today + SOON)
-    unfinished = Post.status.in_((PostStatus.RETURNED, PostStatus.DRAFT))
-    counts = [_count(own_posts(by).where(sort).limit(MOST)) for sort in (expiring, unfinished)]
+    return sum(_count_waiting(session, by, today).values())
+
+
+def _count_waiting(session: Session, by: User, today: date) -> dict[str, int]:
+    """How many things of each sort wait for the person, in one statement."""
+    queries: dict[str, Select[Any]] = {
+        "expiring": own_posts(by).where(_expiring(today)).limit(MOST),
+        "unfinished": own_posts(by).where(Post.status.in_(UNFINISHED)).limit(MOST),
+    }
     if by.acts_for(by.organisation_id):
-        counts += [_count(query) for query in _awaited(by, today)]
+        queries |= _awaited(by, today)
     if by.may_endorse_for(by.organisation_id):
         to_endorse = select(Need.id).where(Need.organisation_id == by.organisation_id)
-        counts.append(_count(to_endorse.where(Need.status == PostStatus.TO_ENDORSE)))
+        queries["endorsements"] = to_endorse.where(Need.status == PostStatus.TO_ENDORSE)
     if by.active and by.role in MODERATORS:
-        counts.append(_count(_reviewed_by(by)))
-    return session.scalar(select(sum(counts[1:], counts[0]))) or 0
+        queries["to_review"] = _reviewed_by(by)
+    counts = [_count(query).label(sort) for sort, query in queries.items()]
+    return dict(session.execute(select(*counts)).one()._mapping)
 
 
 def _count(query: Select[Any]) -> ColumnElement[int]:
@@ -191,11 +253,11 @@ def _count(query: Select[Any]) -> ColumnElement[int]:
     return select(func.count()).select_from(found).scalar_subquery()
 
 
-def _awaited(by: User, today: date) -> Iterator[Select[Any]]:
-    """What waits for a word of the person's organisation."""
+def _awaited(by: User, today: date) -> dict[str, Select[Any]]:
+    """What waits for a word of the person's organisation, by the sort that the desk names."""
     kinds = [kind for kind in ("need", "offer") if by.may_post(kind)]
     own = select(Post.id).where(Post.organisation_id == by.organisation_id, Post.kind.in_(kinds))
-    yield (
+    interests = (
         select(Match.id)
         .join(Interest, Interest.match_id == Match.id)
         .where(
@@ -208,18 +270,18 @@ def _awaited(by: User, today: date) -> Iterator[Select[Any]]:
         )
     )
     proposal = RoundProposal
-    yield select(proposal.id).where(
+    proposals = select(proposal.id).where(
         proposal.status == ProposalStatus.WAITING,
         or_(
             and_(proposal.need_id.in_(own), ~proposal.answers.any(side="need")),
             and_(proposal.offer_id.in_(own), ~proposal.answers.any(side="offer")),
         ),
     )
-    yield select(NeedPool.id).where(
+    pools = select(NeedPool.id).where(
         NeedPool.status == PoolStatus.ASKED,
         NeedPool.members.any(and_(PoolMember.consent.is_(None), PoolMember.need_id.in_(own))),
     )
-    yield select(PilotInvitation.id).where(
+    invitations = select(PilotInvitation.id).where(
         PilotInvitation.organisation_id == by.organisation_id,
         PilotInvitation.status == InvitationStatus.ASKED,
     )
@@ -229,10 +291,17 @@ def _awaited(by: User, today: date) -> Iterator[Select[Any]]:
         Match.status != MatchStatus.SUGGESTED,
     )
     live = own.where(Post.status.in_(LIVE))
-    yield select(Pairing.id).where(
+    pairings = select(Pairing.id).where(
         or_(Pairing.need_id.in_(live), Pairing.offer_id.in_(live)), ~acted.exists()
     )
-    yield _agreements_awaiting(by, today)
+    return {
+        "interests": interests,
+        "proposals": proposals,
+        "pools": pools,
+        "invitations": invitations,
+        "pairings": pairings,
+        "agreements": _agreements_awaiting(by, today),
+    }
 
 
 def _agreements_awaiting(by: User, today: date) -> Select[Any]:
@@ -318,20 +387,7 @@ def _is_own(by: User) -> ColumnElement[bool]:
     return and_(own, Post.author_id == by.id) if by.is_delegate else own
 
 
-def _latest(session: Session, by: User) -> dict[PostStatus, list[Post]]:
-    """The posts of each status that changed last, in one query."""
-    rank = func.row_number().over(
-        partition_by=Post.status, order_by=(Post.updated_at.desc(), Post.id.desc())
-    )
-    ranked = select(Post.id, rank.label("rank")).where(_is_own(by)).subquery()
-    query = own_posts(by).join(ranked, ranked.c.id == Post.id).where(ranked.c.rank <= SHOWN)
-    latest: dict[PostStatus, list[Post]] = {}
-    for post in session.scalars(query):
-        latest.setdefault(PostStatus(post.status), []).append(post)
-    return latest
-
-
-def _waiting_agreements(session: Session, by: User, today: date) -> list[tuple[Agreement, Step]]:
+def _waiting_agreements(session: Session, by: User, *, today: date) -> list[tuple[Agreement, Step]]:
     query = find_agreements(RegisterFilter("mine"), by).where(
         Agreement.status.in_(OPEN_TERMS | IN_FORCE)
     )
@@ -461,7 +517,7 @@ def sketch_country(session: Session, by: User) -> CountrySketch:
     codes = set(
         session.scalars(select(Organisation.code).where(Organisation.country_code == country))
     )
-    forces = session.scalars(select(TaskForce).options(selectinload(TaskForce.organisation)))
+    forces = session.scalars(select(TaskForce).options(joinedload(TaskForce.organisation)))
     return CountrySketch(
         posts=posts,
         agreements={status: found[status] for status in AgreementStatus if status in found},

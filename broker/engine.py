@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from sqlalchemy import Select, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from broker.encoder import load_encoder
 from broker.jobs import routine
@@ -711,7 +711,7 @@ def _posts_to_match(session: Session, kind: type[Kind], ids: Sequence[int]) -> l
     """Needs or offers by id, with what their texts and profiles take but for their codes."""
     query = select(kind).where(kind.id.in_(ids)).order_by(kind.id)
     return list(
-        session.scalars(query.options(selectinload(kind.supports), selectinload(kind.organisation)))
+        session.scalars(query.options(selectinload(kind.supports), joinedload(kind.organisation)))
     )
 
 

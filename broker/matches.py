@@ -220,6 +220,8 @@ def with_reasons(
     exchange: Exchange, session: Session, ranked: Sequence[Ranked], *, on: date
 ) -> list[RankedMatch]:
     """The posts and reasons of some ranked pairs, in their order."""
+    if not ranked:
+        return []
     with exchange.engine.open(session) as book:
         rows = _with_posts(session, book, ranked, on)
     lives = matches_with_life(session, [row.need for row in rows])

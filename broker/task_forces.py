@@ -358,6 +358,8 @@ def who_is_interested(
 ) -> dict[int, list[tuple[Match, Interest]]]:
     """Need id → the interest that providers have shown in it, oldest first, in a few queries."""
     found: dict[int, list[tuple[Match, Interest]]] = {need.id: [] for need in needs}
+    if not found:
+        return found
     matches = session.scalars(
         select(Match)
         .where(Match.need_id.in_(found), Match.interests.any(Interest.side == "offer"))

@@ -845,7 +845,7 @@ def test_a_full_desk_leads_to_the_list_of_all(exchange, sign_in, count_queries):
             post_need(session, title=f"Need {number:02d}")
     with count_queries() as many:
         page = writer.get("/desk").text
-    assert len(many) <= len(few) <= 60
+    assert len(many) <= len(few) <= 30
     assert "Show all 24" in page
     rows = writer.get("/desk/posts?status=published").text
     assert len(re.findall(r">Need \d\d<", rows)) == 20
