@@ -20,6 +20,7 @@ from broker.directory_search import (
     near_sentence,
 )
 from broker.posts import get_post
+from broker.search import listed as numbers
 from broker.web.access import EVERYBODY, SIGNED_IN, person, reader
 from broker.web.reading import database, exchange, language, today
 from models import Entry, EntryKind, Need
@@ -32,8 +33,12 @@ def _codes() -> fields.List:
 
 
 class DirectoryQuery(SliceQuery):
-    """The filters of the directories: those of their page, save the words."""
+    """The filters of the directories: those of their page."""
 
+    q = fields.String(
+        validate=validate.Length(max=200),
+        metadata={"description": "Words in any text; typing errors are forgiven."},
+    )
     kind = fields.List(fields.String(validate=validate.OneOf([str(kind) for kind in EntryKind])))
     theme = _codes()
     country = _codes()
@@ -95,7 +100,7 @@ def _told(entry: Entry) -> dict[str, Any]:
 
 @doors.opens("GET", "/directory", roles=EVERYBODY, query=DirectoryQuery, gives=EntrySlice)
 def entries(query: dict[str, Any]) -> Any:
-    """List the entries of all directories, narrowed by the filters of their page."""
+    """List the entries of all directories, narrowed by words and the filters of their page."""
     filters = DirectoryFilter(
         kinds=tuple(query.get("kind", ())),
         themes=tuple(query.get("theme", ())),
@@ -105,7 +110,10 @@ def entries(query: dict[str, Any]) -> Any:
         languages=tuple(query.get("language", ())),
         organisation=query.get("organisation", ""),
     )
-    found = find_entries(filters, Entry, on=today()).options(*WHOLE)
+    among = None
+    if words := query.get("q", "").strip():
+        among = numbers(database(), exchange().entry_search.find(database(), words).points)
+    found = find_entries(filters, Entry, on=today(), among=among).options(*WHOLE)
     rows, following = slice_of(database(), found, SORTS[query["sort"]], query)
     return listed([_told(row) for row in rows], following)
 

@@ -428,16 +428,11 @@ def choose(plan_id: int) -> str:
 def _choice(plan_id: int, notice: str = "", asked: int = 0, reason: str = "") -> str:
     plan = get_plan(database(), plan_id)
     plan.require_editable(person())
-    chosen = list(database().scalars(find_lines(plan)))
     return render_template(
         "plans/choose.html",
         plan=plan,
         found=candidates(database(), plan),
-        chosen=chosen,
-        counts={
-            code: sum(one.dimension == code for one in chosen)
-            for code, _words in exchange().reference.choices("dimension", language())
-        },
+        chosen=list(database().scalars(find_lines(plan))),
         notice=notice,
         asked=asked,
         reason=reason,

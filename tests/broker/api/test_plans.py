@@ -7,12 +7,11 @@ import io
 import pytest
 from openpyxl import load_workbook
 
-from broker.action_plan import open_plan
 from broker.paths import FIXTURES
 from broker.plan_examples import load_plans
 from broker.sheets import XLSX
 from models import REGION, Role
-from tests.broker.factories import make_person, post_need, post_offer
+from tests.broker.factories import post_need, post_offer
 
 LINE = {
     "language": "en",
@@ -44,11 +43,9 @@ def peru(focal):
 
 @pytest.fixture
 def examples(exchange):
-    """The demonstration's plans of 2007, and the region's."""
+    """The demonstration's plans of 2007."""
     with exchange.writing() as session:
         load_plans(session, FIXTURES / "demo" / "plans.yaml", exchange.reference)
-        by = make_person(session, Role.SECRETARIAT)
-        open_plan(session, by, {"scope": REGION, "starts": 2007}, exchange.reference)
 
 
 @pytest.mark.usefixtures("backend")
