@@ -186,6 +186,8 @@ class DirectoryFilter:
 
     Attributes
     ----------
+    organisation : str
+        Code of the organisation whose entries are listed, and the specialists that it certified.
     expired : bool
         Whether entries whose date has passed are listed too.
     """
@@ -256,9 +258,8 @@ def find_entries(
             places.append(Entry.country_code.is_(None))
         query = query.where(or_(*places))
     if filters.organisation:
-        query = query.where(
-            Entry.organisation_id.in_(Organisation.ids_behind([filters.organisation]))
-        )
+        these = Organisation.ids_behind([filters.organisation])
+        query = query.where(or_(Entry.organisation_id.in_(these), Entry.certified_by_id.in_(these)))
     return query
 
 
@@ -358,9 +359,11 @@ def load_entries(session: Session, ids: Sequence[int]) -> list[Entry]:
     return [found[number] for number in ids if number in found]
 
 
-def count_by_kind(session: Session, *, on: date) -> dict[str, int]:
-    """How many public entries each directory holds now."""
-    query = find_entries(DirectoryFilter(), Entry.kind, on=on)
+def count_by_kind(
+    session: Session, *, on: date, filters: DirectoryFilter | None = None
+) -> dict[str, int]:
+    """How many public entries each directory holds now, of those that pass a filter."""
+    query = find_entries(filters or DirectoryFilter(), Entry.kind, on=on)
     counts = session.execute(query.add_columns(func.count(Entry.id)).group_by(Entry.kind))
     held: dict[str, int] = dict(counts.all())
     return {str(kind): held.get(kind, 0) for kind in EntryKind}

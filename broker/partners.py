@@ -1,41 +1,38 @@
-"""The finder of pilot partners, and invitations: also to those who have posted nothing."""
+"""The finder of pilot partners, also among those who have posted nothing, with its reasons."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
 
 from broker.accounts import organisations_behind
-from broker.audit import record
-from broker.conflicts import require_no_conflict
+from broker.directory_search import DirectoryFilter, find_entries
 from broker.exchange import Exchange
-from broker.news import tell_of_invitation
 from broker.reference import Reference
-from broker.schemas import Code, Strict, Text, load
-from broker.task_forces import PILOT_MODALITY, get_task_force, require_partner_seeker
+from broker.task_forces import PILOT_MODALITY, require_partner_seeker
 from matching.partners import Candidate, Fact, Partner, closeness, rank_partners
 from models import (
     COVERING,
     IN_FORCE,
-    LIVE,
     PUBLICLY_READABLE,
+    ActionPlan,
     Agreement,
     AgreementParty,
     AgreementStatus,
-    Conflict,
     Country,
-    InvalidInput,
-    InvitationStatus,
+    Entry,
+    EntryFacet,
     Need,
-    NotAllowed,
     NotFound,
     Offer,
     Organisation,
     PilotInvitation,
+    PlanLine,
     Post,
     PostFacet,
     Support,
@@ -68,7 +65,7 @@ class PartnerFilter:
 
 @dataclass(frozen=True)
 class Row:
-    """Where a fact stands: a post, an agreement, a line of a plan, or the task force's own list."""
+    """Where a fact stands: a post, an agreement, a line of a plan, an entry of a directory, …"""
 
     kind: str
     id: int | str
@@ -159,6 +156,8 @@ def find_partners(
     _add_posts(session, facts, near)
     _add_mandates(session, facts, reference, near)
     _add_plans(facts, reference, near)
+    _add_plan_lines(session, facts, near)
+    _add_entries(session, facts, near, on=exchange.today())
     _add_agreements(session, facts, near)
     served = _served(session)
     institutions = {
@@ -306,6 +305,42 @@ def _add_plans(facts: _Facts, reference: Reference, near: set[str]) -> None:
             facts.add(Fact("plan", f"plan-{code}", frozenset(themes)), Row("plan", code), country)
 
 
+def _add_plan_lines(session: Session, facts: _Facts, near: set[str]) -> None:
+    """Lines on the themes in the action plans that a country keeps here."""
+    lines = session.execute(
+        select(PlanLine.id, PlanLine.plan_id, PlanLine.priority, PlanLine.themes, ActionPlan)
+        .join(ActionPlan, PlanLine.plan_id == ActionPlan.id)
+        .where(ActionPlan.country_code.is_not(None))
+        .order_by(ActionPlan.starts.desc(), PlanLine.id)
+    )
+    for line_id, plan_id, priority, themes, plan in lines:
+        about = near & set(themes)
+        if about:
+            fact = Fact("plan", f"line-{line_id}", frozenset(about))
+            facts.add(fact, Row("line", line_id, priority, str(plan_id)), plan.country_code)
+
+
+def _add_entries(session: Session, facts: _Facts, near: set[str], *, on: date) -> None:
+    """What the directories hold on the themes: institutions, specialists, practices, techniques."""
+    public = find_entries(DirectoryFilter(themes=tuple(sorted(near))), Entry.id, on=on)
+    rows = session.execute(
+        select(
+            Entry.id, Entry.title, Entry.kind, Entry.organisation_id,
+            func.coalesce(Entry.country_code, Organisation.country_code), EntryFacet.code,
+        )
+        .join(EntryFacet, EntryFacet.entry_id == Entry.id)
+        .join(Organisation, Entry.organisation_id == Organisation.id)
+        .where(Entry.id.in_(public), EntryFacet.facet == "theme", EntryFacet.code.in_(near))
+        .order_by(Entry.id)
+    ).all()  # fmt: skip
+    themes: dict[int, set[str]] = {}
+    for entry_id, *_rest, theme in rows:
+        themes.setdefault(entry_id, set()).add(theme)
+    for entry_id, title, kind, organisation, country, _theme in rows:
+        fact = Fact("entries", f"entry-{entry_id}", frozenset(themes[entry_id]))
+        facts.add(fact, Row("entry", entry_id, title, str(kind)), country, organisation)
+
+
 def _add_agreements(session: Session, facts: _Facts, near: Iterable[str]) -> None:
     """Agreements on the themes in which somebody took part; those on a pilot count as one too."""
     pilots = select(Support.post_id).where(Support.modality == PILOT_MODALITY)
@@ -399,165 +434,3 @@ def _invited(
         .order_by(PilotInvitation.id)
     )
     return {invitation.organisation_id: invitation for invitation in found}
-
-
-class InvitationSchema(Strict):
-    """An invitation to a pilot: to a country or an institution, on one theme."""
-
-    organisation = Text(64, required=True)
-    theme = Code("theme", required=True)
-    offer = Text(80, load_default="")
-    message = Text(4000, required=True)
-
-
-class InvitationAnswerSchema(Strict):
-    """What the invited organisation says."""
-
-    message = Text(4000, load_default="")
-
-
-def invite_partner(
-    session: Session,
-    by: User,
-    force: TaskForce,
-    data: Mapping[str, Any],
-    reference: Reference,
-) -> PilotInvitation:
-    """Invite an organisation to a pilot, whether it has posted anything or not.
-
-    Raises
-    ------
-    NotAllowed
-        For anybody but the task force's officers and the moderators, and with a conflict of
-        interest.
-    InvalidInput
-        If the message, the organisation or the theme is missing, or the offer is not one of the
-        task force's pilots on the exchange.
-    Conflict
-        ``invitation_exists`` if it was invited on that theme already.
-    """
-    require_partner_seeker(by, force)
-    values = load(InvitationSchema, data, reference)
-    organisation = session.scalar(
-        select(Organisation).where(Organisation.code == values["organisation"])
-    )
-    if organisation is None or reference.subregion_of(organisation.country_code) is None:
-        problem = ("unknown_code", {"code": values["organisation"]})
-        raise InvalidInput({"organisation": [problem]})
-    require_no_conflict(session, by, organisation)
-    offer = _pilot_offer(session, force, values["offer"])
-    known = select(PilotInvitation.id).where(
-        PilotInvitation.task_force_id == force.organisation_id,
-        PilotInvitation.organisation_id == organisation.id,
-        PilotInvitation.theme == values["theme"],
-    )
-    if session.scalar(known) is not None:
-        raise Conflict("invitation_exists", organisation=organisation.name(by.language))
-    invitation = PilotInvitation(
-        task_force=force.organisation,
-        organisation=organisation,
-        theme=values["theme"],
-        offer=offer,
-        message=values["message"].strip(),
-        status=InvitationStatus.ASKED,
-        by=by,
-    )
-    session.add(invitation)
-    record(
-        session,
-        by,
-        "invitation.sent",
-        invitation,
-        after={
-            "task_force": force.organisation.code,
-            "organisation": organisation.code,
-            "theme": invitation.theme,
-            "message": invitation.message,
-        },
-    )
-    tell_of_invitation(session, by, invitation)
-    return invitation
-
-
-def _pilot_offer(session: Session, force: TaskForce, reference: str) -> Offer | None:
-    if not reference:
-        return None
-    offer: Offer | None = session.scalar(
-        select(Offer).where(
-            Offer.reference == reference.strip().lower(),
-            Offer.organisation_id == force.organisation_id,
-            Offer.pilot_hosted.is_(True),
-            Offer.status.in_(LIVE),
-        )
-    )
-    if offer is None:
-        raise InvalidInput({"offer": [("no_live_post", {"reference": reference})]})
-    return offer
-
-
-def get_invitation(session: Session, invitation_id: int, by: User) -> PilotInvitation:
-    """An invitation, for those who sent it, those who are invited, and the moderators.
-
-    Raises
-    ------
-    NotFound
-        ``no_such_invitation``.
-    """
-    found = session.get(PilotInvitation, invitation_id)
-    if found is not None:
-        force = get_task_force(session, found.task_force.code)
-        if found.can_be_answered_by(by):
-            return found
-        try:
-            require_partner_seeker(by, force)
-        except NotAllowed:
-            raise NotFound("no_such_invitation") from None
-        return found
-    raise NotFound("no_such_invitation")
-
-
-def answer_invitation(
-    session: Session,
-    by: User,
-    invitation: PilotInvitation,
-    data: Mapping[str, Any],
-    reference: Reference,
-    *,
-    willing: bool,
-) -> None:
-    """Accept or decline for the invited organisation; nothing is committed by it."""
-    values = load(InvitationAnswerSchema, data, reference)
-    require_no_conflict(session, by, invitation.task_force)
-    invitation.answer_with(by, willing=willing, message=values["message"])
-    after = {"status": str(invitation.status), "message": invitation.answer}
-    if willing:
-        record(session, by, "invitation.accepted", invitation, after=after)
-    else:
-        record(session, by, "invitation.declined", invitation, after=after)
-    tell_of_invitation(session, by, invitation)
-
-
-def invitations_of(force: TaskForce) -> Select[PilotInvitation]:
-    """A query for the invitations that a task force has sent, the latest first."""
-    return (
-        select(PilotInvitation)
-        .where(PilotInvitation.task_force_id == force.organisation_id)
-        .options(selectinload(PilotInvitation.organisation), selectinload(PilotInvitation.offer))
-        .order_by(PilotInvitation.id.desc())
-    )
-
-
-def waiting_invitations(session: Session, by: User) -> list[PilotInvitation]:
-    """Invitations that wait for the answer of the person's organisation, oldest first."""
-    found = session.scalars(
-        select(PilotInvitation)
-        .where(
-            and_(
-                PilotInvitation.organisation_id == by.organisation_id,
-                PilotInvitation.status == InvitationStatus.ASKED,
-            )
-        )
-        .options(selectinload(PilotInvitation.task_force))
-        .order_by(PilotInvitation.id)
-    )
-    return [invitation for invitation in found if invitation.can_be_answered_by(by)]

@@ -17,9 +17,10 @@ POINTS: Mapping[str, int] = {
     "membership": 30,
     "pilots": 15,
     "agreements": 15,
-    "posts": 20,
-    "mandates": 10,
+    "posts": 15,
     "plan": 10,
+    "entries": 10,
+    "mandates": 5,
 }
 """Contribution → the points that it gives at most, together 100; in the order of being shown."""
 
@@ -28,8 +29,9 @@ ENOUGH: Mapping[str, int] = {
     "pilots": 1,
     "agreements": 2,
     "posts": 3,
-    "mandates": 3,
     "plan": 3,
+    "entries": 2,
+    "mandates": 3,
 }
 """Contribution → facts on the very theme that earn all of its points."""
 

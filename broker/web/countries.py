@@ -17,11 +17,13 @@ from broker.countries import (
     get_country,
     picture_country,
 )
+from broker.directory_search import DirectoryFilter, count_by_kind
 from broker.supply_demand import FACET_NAMES
 from broker.tile_map import Tile, draw_tile_map
 from broker.web.access import EVERYBODY, allow
+from broker.web.directory import SHELF_NAMES, SHELVES
 from broker.web.presentation import choices, label, number
-from broker.web.reading import database, exchange
+from broker.web.reading import database, exchange, today
 from models import InvalidInput
 
 pages = Blueprint("countries", __name__)
@@ -111,6 +113,11 @@ def show(code: str) -> Any:
         "countries/show.html",
         picture=picture,
         names=FACET_NAMES,
+        entries=count_by_kind(
+            database(), on=today(), filters=DirectoryFilter(countries=(country.code,))
+        ),
+        SHELVES=SHELVES,
+        SHELF_NAMES=SHELF_NAMES,
         charts={facet: draw_counts(picture, facet, rows) for facet, rows in picture.counts.items()},
     )
 

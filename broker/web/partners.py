@@ -10,19 +10,16 @@ from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 from werkzeug.wrappers import Response
 
+from broker.directory_schemas import KIND_NAMES
 from broker.matches import score_of
 from broker.messages import field_problems, sentence
 from broker.pairings import PairingSchema, suggest_pairing, suggest_pool
-from broker.partners import (
-    KINDS,
-    FoundPartner,
+from broker.partners import KINDS, FoundPartner, PartnerFilter, find_partners, get_partner
+from broker.pilots import (
     InvitationAnswerSchema,
     InvitationSchema,
-    PartnerFilter,
     answer_invitation,
-    find_partners,
     get_invitation,
-    get_partner,
     invitations_of,
     invite_partner,
 )
@@ -46,6 +43,7 @@ CONTRIBUTION_NAMES = {
     "posts": _l("Posts on the theme"),
     "mandates": _l("Mandates that its posts cite"),
     "plan": _l("Its own action plan"),
+    "entries": _l("Entries of the directories on the theme"),
 }
 """Contribution to a partner's score → its name."""
 
@@ -55,6 +53,7 @@ def names() -> dict[str, Any]:
     """Names that only these pages show."""
     return {
         "CONTRIBUTION_NAMES": CONTRIBUTION_NAMES,
+        "KIND_NAMES": KIND_NAMES,
         "MANDATES": exchange().reference.terms.get("mandate", {}),
     }
 
@@ -74,6 +73,9 @@ def partner_reason(part: PartnerContribution) -> str:
         ),
         "plan": ngettext(
             "%(num)s line of its own action plan", "%(num)s lines of its own action plan", count
+        ),
+        "entries": ngettext(
+            "%(num)s entry of the directories", "%(num)s entries of the directories", count
         ),
     }
     return words.get(part.name) or _("member of the task force")

@@ -10,6 +10,7 @@ from flask_babel import ngettext
 
 from broker.accounts import find_organisation
 from broker.charts import PairedRow, draw_paired_bars
+from broker.directory_search import DirectoryFilter, count_by_kind
 from broker.overview import KindCount, agreements_of, find_secretariat, member_names, survey
 from broker.posts import PostFilter, find_posts
 from broker.programmes import programmes_of
@@ -19,8 +20,9 @@ from broker.secretariat import standing_of
 from broker.sources import DOCUMENTS
 from broker.tile_map import Tile, draw_tile_map
 from broker.web.access import EVERYBODY, allow
+from broker.web.directory import SHELF_NAMES, SHELVES
 from broker.web.presentation import PAGE_SIZE, label, number
-from broker.web.reading import database, exchange, language
+from broker.web.reading import database, exchange, language, today
 
 pages = Blueprint("public", __name__)
 
@@ -116,5 +118,10 @@ def organisation(code: str) -> Any:
         agreement_count=count(session, agreements),
         programmes=programmes_of(session, found),
         rating=average_rating(session, found),
+        entries=count_by_kind(
+            session, on=today(), filters=DirectoryFilter(organisation=found.code)
+        ),
+        SHELVES=SHELVES,
+        SHELF_NAMES=SHELF_NAMES,
         organisation_names=member_names(session, found, language()),
     )

@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from broker.messages import field_problems
-from broker.partners import invitations_of
+from broker.pilots import invitations_of
 from broker.task_forces import (
     ActivitySchema,
     MeetingSchema,

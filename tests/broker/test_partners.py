@@ -2,19 +2,19 @@
 
 import pytest
 
-from broker.partners import (
-    PartnerFilter,
+from broker.action_plan import open_plan, save_line
+from broker.directory import save_entry, submit_entry
+from broker.partners import PartnerFilter, find_partners, get_partner
+from broker.pilots import (
     answer_invitation,
-    find_partners,
     get_invitation,
-    get_partner,
     invitations_of,
     invite_partner,
     waiting_invitations,
 )
 from broker.task_forces import get_task_force
-from models import Conflict, InvalidInput, NotAllowed, NotFound, Role
-from tests.broker.factories import make_person, post_need, post_offer
+from models import Conflict, EntryKind, InvalidInput, NotAllowed, NotFound, Role
+from tests.broker.factories import days, find_organisation, make_person, post_need, post_offer
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -82,6 +82,32 @@ class TestFinding:
         ]
         theme = lines[0].extra["themes"][0]
         assert reasons(found(themes=(theme,))["PA"])["plan"] > 0
+
+    def test_lines_of_the_plan_that_a_country_keeps_here_count(self, exchange, session, found):
+        focal = make_person(session, Role.FOCAL_POINT, "gov-py")
+        plan = open_plan(session, focal, {"scope": "PY", "starts": 2027}, exchange.reference)
+        said = {"language": "en", "dimension": "1", "priority": "Inns that save water"}
+        line = save_line(session, focal, plan, {**said, "themes": [TOURISM]}, exchange.reference)
+        save_line(session, focal, plan, {**said, "themes": ["water"]}, exchange.reference)
+        row = found()["PY"]
+        assert [(r.kind, r.id, r.detail) for r in row.rows["plan"]] == [
+            ("line", line.id, str(plan.id))
+        ]
+
+    def test_entries_of_the_directories_count_for_whom_they_speak(self, exchange, session, found):
+        entry = {
+            "organisation": "gov-py", "language": "en", "title": "Inns of the Chaco",
+            "description": "They save water.", "country": "PY", "themes": [TOURISM],
+        }  # fmt: skip
+        focal = make_person(session, Role.FOCAL_POINT, "gov-py")
+        find_organisation(session, "gov-py").trusted = True
+        practice = EntryKind.PRACTICE
+        told = save_entry(session, focal, practice, entry, exchange.reference)
+        submit_entry(session, focal, told, exchange.reference, today=days(0))
+        save_entry(session, focal, practice, {**entry, "title": "A draft"}, exchange.reference)
+        row = found()["PY"]
+        assert [(r.kind, r.id) for r in row.rows["entries"]] == [("entry", told.id)]
+        assert reasons(row)["entries"] > 0
 
     def test_mandates_that_a_post_cites_count(self, exchange, session, found):
         mandate = next(

@@ -50,7 +50,7 @@ def test_more_than_enough_earns_no_more():
     posts = [fact("posts", "tourism", key=str(n)) for n in range(9)]
     busy, content = country("MX", *posts), country("BB", *posts[:3])
     ranked = rank_partners([busy, content], ["tourism"], TERMS)
-    assert {partner.points for partner in ranked} == {20.0}
+    assert {partner.points for partner in ranked} == {POINTS["posts"]}
     assert len(ranked[0].reasons[0].facts) in (3, 9)
 
 
