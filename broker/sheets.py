@@ -68,6 +68,26 @@ KEY_HELP = _l(
     "Anything that tells this row from your others. The same number in a later file finds the row again instead of making it twice."
 )
 
+PART_NAMES = {
+    "kind": _l("Kind"),
+    "modality": _l("In which form"),
+    "detail": _l("What exactly"),
+    "code": _l("Code"),
+    "names": _l("Name"),
+    "acronym": _l("Acronym"),
+    "aliases": _l("Other names"),
+    "email": _l("E-mail address"),
+    "name": _l("Name"),
+    "role": _l("Role"),
+    "organisation": _l("Organisation"),
+}
+"""Names of what no post has as a field of its own: parts of one, organisations, accounts."""
+
+
+def _name_of(part: str) -> str:
+    return str(FIELD_NAMES.get(part) or PART_NAMES.get(part, part))
+
+
 COLUMN_HELP: dict[type, Any] = {
     Day: _l("A date: year-month-day, e.g. 2027-03-31."),
     Money: _l("An amount: digits, with a point before the cents."),
@@ -110,12 +130,9 @@ class Column:
         """Its name for the reader."""
         if self.name == KEY:
             return str(KEY_NAME)
-        base = FIELD_NAMES.get(str(self.path[0]), str(self.path[0]))
-        rest = [
-            str(FIELD_NAMES.get(part, part)) if isinstance(part, str) else str(part + 1)
-            for part in self.path[1:]
-        ]
-        return " · ".join([str(base), *rest])
+        return " · ".join(
+            _name_of(part) if isinstance(part, str) else str(part + 1) for part in self.path
+        )
 
     @property
     def help(self) -> str:
