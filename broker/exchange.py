@@ -112,6 +112,13 @@ class Exchange:
 
         return Vectors(self)
 
+    def warm_up(self) -> None:
+        """Read the posts into book and search index now, so that no reader waits for it."""
+        with self.reading() as session:
+            with self.engine.open(session):
+                pass
+            self.post_search.keep_up(session)
+
     def forget(self) -> None:
         """Read reference data and posts afresh: they were loaded from outside."""
         for name in ("reference", *BUILT_ON_TEXTS):

@@ -64,6 +64,11 @@ class PostSearch:
             self._sync(session)
             return self.index.find(text, _shelf(kind, organisation), meaning)
 
+    def keep_up(self, session: Session) -> None:
+        """Bring the index up to date with the database, before anybody asks."""
+        with self._lock:
+            self._sync(session)
+
     def _meaning(self, text: str, side: Side) -> Vector | None:
         """The query's meaning, as that of the other side's text; None where there is no encoder."""
         engine = self.exchange.engine

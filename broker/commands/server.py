@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import click
@@ -50,8 +51,11 @@ def serve_site(exchange: Exchange, host: str | None = None, port: int | None = N
             self.cfg.set("loglevel", "warning")
 
         def load(self) -> Any:
-            # Each worker opens its own connections and holds its own book.
-            return create_app(settings)
+            # Each worker opens its own connections and holds its own book, filled right away.
+            app = create_app(settings)
+            warm_up = app.extensions["exchange"].warm_up
+            threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
+            return app
 
     exchange.database.dispose()
     click.echo(f"Serving on http://{address} – stop with Ctrl-C.")

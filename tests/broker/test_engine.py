@@ -212,6 +212,16 @@ def test_a_book_is_read_in_as_many_queries_for_many_posts_as_for_few(exchange, c
     assert asked[0] == asked[1]
 
 
+def test_book_and_index_are_filled_before_anybody_asks(exchange):
+    with exchange.writing() as session:
+        need, offer = post_need(session), post_offer(session)
+    exchange.warm_up()
+    book, index = exchange.engine.book, exchange.post_search.index
+    assert [post.id for post in (*book.needs, *book.offers)] == [need.id, offer.id]
+    assert need.id in index
+    assert offer.id in index
+
+
 def test_a_match_run_waits_for_the_vectors(exchange, many):
     ranked(exchange, many)
     with exchange.writing() as session:
