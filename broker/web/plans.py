@@ -167,6 +167,7 @@ def _matrix(plan_id: int, brought: Brought | None = None, notice: str = "") -> s
         "plans/show.html",
         plan=plan,
         matrix=matrix,
+        columns=_written_columns(matrix),
         lines=lines,
         common=common,
         progress=progress_of(lines.values(), today=today()),
@@ -175,6 +176,12 @@ def _matrix(plan_id: int, brought: Brought | None = None, notice: str = "") -> s
         brought=brought,
         notice=notice,
     )
+
+
+def _written_columns(matrix: Matrix) -> dict[str, Any]:
+    """The columns in which something is written; the files have all of them."""
+    rows = [row for _name, part in matrix.parts for row in part]
+    return {name: words for name, words in COLUMN_NAMES.items() if any(row[name] for row in rows)}
 
 
 @pages.get("/plans/<int:plan_id>.<ending>")

@@ -43,6 +43,22 @@ def test_the_example_goes_the_whole_way_from_post_to_signature(served, program):
     assert register[0]["milestones"][0]["evidence"] == ""
 
 
+def test_the_example_of_the_action_plan_goes_from_a_line_to_the_matrix(served, program, tmp_path):
+    coordinator = program(Role.COORDINATOR, "gov-pe", subregion="andean")
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "action_plan.py", served,
+         program(Role.FOCAL_POINT).token, coordinator.token, "2029"],
+        capture_output=True, text=True, cwd=tmp_path, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "on the way to the target: 50%" in done.stdout
+    assert "chosen: Open needs of the subregion on its themes: 0" in done.stdout
+    assert "brought back: {'added': 0, 'changed': 0, 'same': 1}" in done.stdout
+    assert (tmp_path / "matrix.xlsx").read_bytes()[:2] == b"PK"
+    [plan] = program().get("/plans?scope=andean").json["items"]
+    assert program().get(plan["links"]["self"]).json["lines"] == {"1": 1}
+
+
 def test_the_client_tells_what_is_wrong(served, program, monkeypatch):
     monkeypatch.syspath_prepend(str(EXAMPLES))
     from client import Exchange, Problem
