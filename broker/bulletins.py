@@ -8,7 +8,7 @@ bulletin is kept as it was, in every language. Panama's cleaner production actio
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from textwrap import wrap
@@ -18,25 +18,32 @@ from flask_babel import force_locale, ngettext
 from flask_babel import gettext as _
 from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
 from broker.paths import TEMPLATES
 from broker.reference import Reference
+from broker.report.equity import PlaceEquity
 from broker.report.heading import period_of
-from broker.report.layout import Figure, words_of
+from broker.report.layout import Figure, Rows, words_of
+from broker.report.lists import find_rows
 from broker.report.match_report import MatchReport, match_report
 from broker.report.pdf import EXCHANGE, typeset
-from broker.report.rows import ReportRows, choose_run
+from broker.report.prose import Prose
+from broker.report.rows import PARTIES, ReportRows, among, choose_run
 from broker.report.scope import ReportScope
+from broker.report.sections.brief import KEY_FIGURES, figure_of
+from broker.supply_demand import CodeRow
 from models import (
     LANGUAGES,
     PUBLICLY_REGISTERED,
     Agreement,
     Bulletin,
+    Commitment,
     Conflict,
     NotAllowed,
     NotFound,
+    Post,
     User,
 )
 
@@ -49,6 +56,12 @@ REFERENCE = re.compile(r"(\d{4})-([12])")
 
 PARTS = ("came", "agreed", "waits", "scarce", "next")
 """What a bulletin tells, in its order."""
+
+Piece = str | list[str]
+"""A part of a sentence: words, or a number with the key of the list to which it leads."""
+
+ROWS = "rows"
+"""Where a published bulletin keeps the rows behind its numbers, beside its languages."""
 
 WIDTH = 76
 """Letters of a line of the text, so that a letter shows it whole."""
@@ -119,40 +132,75 @@ def write_bulletin(
             "title": _("Bulletin %(half)s of %(year)s", half=half.half, year=half.year),
             "exchange": str(EXCHANGE),
             "period": period_of(scope, language),
-            "figures": writer.figures(),
+            "run": report.run.id if report.run else None,
+            "figures": [[writer.kept(number)[0], words] for number, words in writer.figures()],
             "parts": [
-                {"key": key, "title": title, "words": list(words), "items": list(items)}
-                for key, title, words, items in writer.parts()
+                {
+                    "key": key,
+                    "title": title,
+                    "words": [writer.kept(words) for words in told],
+                    "items": [[title, writer.kept(detail)] for title, detail in items],
+                }
+                for key, title, told, items in writer.parts()
             ],
             "basis": writer.basis(),
+            "lists": writer.lists,
         }
 
 
-class _Writer:
+class _Writer(Prose):
     """Puts a report into the few sentences of a bulletin."""
 
     def __init__(self, session: Session, reference: Reference, report: MatchReport) -> None:
+        super().__init__(report.language)
         self.session = session
         self.reference = reference
         self.report = report
-        self.language = report.language
+        self.lists: dict[str, dict[str, Any]] = {}
+        """Key of a list to which a number leads → its name, its parameters, and its title."""
 
-    def number(self, value: float, form: str = "count") -> str:
-        return words_of(Figure(value, form), self.language)
+    def told(self, key: str) -> str:
+        """A key figure as it stands in a sentence."""
+        return self.figure(figure_of(key, self.report.figures))
 
-    def figures(self) -> list[list[str]]:
+    def kept(self, words: str) -> list[Piece]:
+        """A sentence as it is kept: words, and numbers each with the key of its list."""
+        return [
+            piece if isinstance(piece, str) else [piece.words, self._list(piece.rows)]
+            for piece in self.sentence(words).pieces
+        ]
+
+    def _list(self, rows: Rows) -> str:
+        key = "-".join([rows.name, *rows.values.values()])
+        self.lists[key] = {
+            "name": rows.name,
+            "values": dict(rows.values),
+            "title": self._title(rows),
+        }
+        return key
+
+    def _title(self, rows: Rows) -> str:
+        for found in KEY_FIGURES:
+            if found.rows == rows and found.form == "count":
+                return str(found.name)
+        if rows.name == "asking":
+            return _("Needs by place")
+        name = {"needs": _("Needs"), "offers": _("Offers")}[rows.name]
+        return f"{name}: {self.reference.label('theme', rows.values['theme'], self.language)}"
+
+    def figures(self) -> Iterator[tuple[str, str]]:
         figures = self.report.figures
-        found = [
-            (figures.new_needs, ngettext("new need", "new needs", figures.new_needs)),
-            (figures.new_offers, ngettext("new offer", "new offers", figures.new_offers)),
-            (figures.signed, ngettext("agreement signed", "agreements signed", figures.signed)),
+        for key, words in (
+            ("new_needs", ngettext("new need", "new needs", figures.new_needs)),
+            ("new_offers", ngettext("new offer", "new offers", figures.new_offers)),
+            ("signed", ngettext("agreement signed", "agreements signed", figures.signed)),
             (
-                figures.places_committed,
+                "places_committed",
                 ngettext("place committed", "places committed", figures.places_committed),
             ),
-            (figures.unmet_needs, ngettext("unmet need", "unmet needs", figures.unmet_needs)),
-        ]
-        return [[self.number(value), words] for value, words in found]
+            ("unmet_needs", ngettext("unmet need", "unmet needs", figures.unmet_needs)),
+        ):
+            yield self.told(key), words
 
     def basis(self) -> str:
         run = self.report.run
@@ -180,8 +228,8 @@ class _Writer:
             return
         yield _(
             "%(needs)s needs and %(offers)s offers came onto the exchange.",
-            needs=self.number(figures.new_needs),
-            offers=self.number(figures.new_offers),
+            needs=self.told("new_needs"),
+            offers=self.told("new_offers"),
         )
         if earlier is not None:
             yield _(
@@ -212,20 +260,20 @@ class _Writer:
                 "%(count)s agreement was signed; %(places)s places were committed in the half-year.",
                 "%(count)s agreements were signed; %(places)s places were committed in the half-year.",
                 figures.signed,
-                count=self.number(figures.signed),
-                places=self.number(figures.places_committed),
+                count=self.told("signed"),
+                places=self.told("places_committed"),
             )
         if figures.completed:
             yield ngettext(
                 "%(count)s agreement was completed.",
                 "%(count)s agreements were completed.",
                 figures.completed,
-                count=self.number(figures.completed),
+                count=self.told("completed"),
             )
         if figures.agreement_days is not None:
             yield _(
                 "From the first interest to the last signature it took %(days)s days (median).",
-                days=self.number(figures.agreement_days, "days"),
+                days=self.told("agreement_days"),
             )
 
     def signed(self) -> Iterator[list[str]]:
@@ -246,18 +294,23 @@ class _Writer:
             yield _(
                 "An agreement serves %(islands)s of the needs of small island States, and %(all)s of "
                 "all needs.",
-                islands=self.number(islands.share, "percent"),
-                all=self.number(equity.total.share, "percent"),
+                islands=self._share_of(islands),
+                all=self._share_of(equity.total),
             )
         if figures.unmet_needs:
             yield ngettext(
                 "%(count)s need has no offer that fits. Those nearest to a match:",
                 "%(count)s needs have no offer that fits. Those nearest to a match:",
                 figures.unmet_needs,
-                count=self.number(figures.unmet_needs),
+                count=self.told("unmet_needs"),
             )
         elif self.report.run is not None:
             yield _("Every need has an offer that fits.")
+
+    def _share_of(self, place: PlaceEquity) -> str:
+        return self.figure(
+            Figure(place.share, "percent", Rows("asking", {"place": place.code or "any"}))
+        )
 
     def unmet(self) -> Iterator[list[str]]:
         for line in self.report.unmet[:SHOWN]:
@@ -265,11 +318,10 @@ class _Writer:
 
     # --- What is scarce
 
-    def _gaps(self) -> list[tuple[str, int, int]]:
+    def _gaps(self) -> list[CodeRow]:
         """Themes on which more is asked than offered, the widest gap first."""
-        rows = self.report.tables[0].rows
-        gaps = [(r.label, r.total.needs, r.total.offers) for r in rows if r.total.balance < 0]
-        return sorted(gaps, key=lambda gap: (gap[2] - gap[1], gap[0]))
+        gaps = [row for row in self.report.tables[0].rows if row.total.balance < 0]
+        return sorted(gaps, key=lambda row: (row.total.balance, row.label))
 
     def scarce(self) -> Iterator[str]:
         if not self._gaps():
@@ -278,13 +330,13 @@ class _Writer:
         yield _("Themes on which most is missing, needs against offers:")
 
     def gaps(self) -> Iterator[list[str]]:
-        for label, needs, offers in self._gaps()[:SHOWN]:
+        for row in self._gaps()[:SHOWN]:
             told = _(
                 "%(needs)s needs, %(offers)s offers",
-                needs=self.number(needs),
-                offers=self.number(offers),
+                needs=self.number(row.total.needs, Rows("needs", {"theme": row.code})),
+                offers=self.number(row.total.offers, Rows("offers", {"theme": row.code})),
             )
-            yield [label, told]
+            yield [row.label, told]
 
     # --- What to do next
 
@@ -292,7 +344,9 @@ class _Writer:
         report, figures = self.report, self.report.figures
         gaps = self._gaps()
         if gaps:
-            yield _("Providers: post offers on %(theme)s, where most is missing.", theme=gaps[0][0])
+            yield _(
+                "Providers: post offers on %(theme)s, where most is missing.", theme=gaps[0].label
+            )
         if report.overdue_interests:
             yield ngettext(
                 "Both sides: %(count)s interest has waited for more than two weeks. Answer it, even with a no.",
@@ -312,14 +366,14 @@ class _Writer:
                 "Focal points: %(count)s offer has met no need. Look whether your country could use it.",
                 "Focal points: %(count)s offers have met no need. Look whether your country could use one.",
                 figures.unused_offers,
-                count=self.number(figures.unused_offers),
+                count=self.told("unused_offers"),
             )
         if figures.late:
             yield ngettext(
                 "Parties: %(count)s agreement has a milestone that is late. Report on it, or agree on a new day.",
                 "Parties: %(count)s agreements have a milestone that is late. Report on it, or agree on a new day.",
                 figures.late,
-                count=self.number(figures.late),
+                count=self.told("late"),
             )
         silent = report.equity.silent
         if silent:
@@ -347,16 +401,18 @@ def publish_bulletin(
         raise NotAllowed("secretariat_only")
     if find_bulletin(session, half) is not None:
         raise Conflict("bulletin_exists", reference=half.reference)
+    contents = {
+        language: write_bulletin(session, reference, half, today=today, language=language)
+        for language in LANGUAGES
+    }
     scope = ReportScope(today, since=half.starts, until=half.ends)
-    run = choose_run(session, scope)
+    rows = ReportRows(session, reference, scope, choose_run(session, scope))
+    lists = {key: found for content in contents.values() for key, found in content["lists"].items()}
     bulletin = Bulletin(
         starts=half.starts,
         ends=half.ends,
-        run_id=run.id if run else None,
-        content={
-            language: write_bulletin(session, reference, half, today=today, language=language)
-            for language in LANGUAGES
-        },
+        run_id=rows.run.id if rows.run else None,
+        content={**contents, ROWS: {key: _ids_of(rows, found) for key, found in lists.items()}},
         by=by,
     )
     session.add(bulletin)
@@ -367,6 +423,58 @@ def publish_bulletin(
         raise Conflict("bulletin_exists", reference=half.reference) from error
     record(session, by, "bulletin.published", bulletin, after={"ends": half.ends})
     return bulletin
+
+
+def _ids_of(rows: ReportRows, found: Mapping[str, Any]) -> list[int]:
+    """The rows of a list as they are now, in its order."""
+    query = find_rows(rows, found["name"], found["values"])
+    return list(rows.session.scalars(query.options().with_only_columns(_model_of(query).id)))
+
+
+def _model_of(query: Select[Any]) -> Any:
+    return query.column_descriptions[0]["entity"]
+
+
+def kept_rows(
+    bulletin: Bulletin, key: str, language: str
+) -> tuple[str, list[int], Callable[[Session, Sequence[int]], list[Any]]]:
+    """The rows that made a number of a published bulletin: their title, ids, and how to load them.
+
+    Raises
+    ------
+    NotFound
+        For a list to which no number leads.
+    """
+    lists = content_of(bulletin, language).get("lists", {})
+    if key not in lists:
+        raise NotFound("no_such_page")
+    found = lists[key]
+    return found["title"], bulletin.content[ROWS][key], MODELS.get(found["name"], _load_posts)
+
+
+def _load_posts(session: Session, ids: Sequence[int]) -> list[Any]:
+    return _load(session, Post, ids, selectinload(Post.organisation))
+
+
+def _load_agreements(session: Session, ids: Sequence[int]) -> list[Any]:
+    return _load(session, Agreement, ids, *PARTIES)
+
+
+def _load_commitments(session: Session, ids: Sequence[int]) -> list[Any]:
+    return _load(session, Commitment, ids, selectinload(Commitment.agreement).options(*PARTIES))
+
+
+def _load(session: Session, model: Any, ids: Sequence[int], *options: Any) -> list[Any]:
+    found = session.scalars(select(model).where(among(model.id, ids)).options(*options))
+    by_id = {row.id: row for row in found}
+    return [by_id[id_] for id_ in ids if id_ in by_id]
+
+
+MODELS: dict[str, Callable[[Session, Sequence[int]], list[Any]]] = {
+    "agreements": _load_agreements,
+    "commitments": _load_commitments,
+}
+"""Name of a list → what loads its rows; all others are of posts."""
 
 
 def find_bulletin(session: Session, half: Half) -> Bulletin | None:
@@ -392,8 +500,16 @@ def find_bulletins() -> Select[Bulletin]:
 def content_of(bulletin: Bulletin, language: str) -> dict[str, Any]:
     """A published bulletin in a reader's language, or in the first in which it was kept."""
     kept: Mapping[str, Any] = bulletin.content
-    content: dict[str, Any] = kept.get(language) or next(iter(kept.values()))
+    first = next(code for code in LANGUAGES if code in kept)
+    content: dict[str, Any] = kept.get(language) or kept[first]
     return content
+
+
+def plain_words(sentence: str | Sequence[Piece]) -> str:
+    """A kept sentence without its links; bulletins of old kept it as a text."""
+    if isinstance(sentence, str):
+        return sentence
+    return "".join(piece if isinstance(piece, str) else piece[0] for piece in sentence)
 
 
 def bulletin_as_text(content: Mapping[str, Any]) -> str:
@@ -404,16 +520,26 @@ def bulletin_as_text(content: Mapping[str, Any]) -> str:
 def _text(content: Mapping[str, Any]) -> Iterator[str]:
     yield from (content["title"], content["period"], "")
     for value, words in content["figures"]:
-        yield f"{value:>8}  {words}"
+        yield f"{plain_words([value]):>8}  {words}"
     for part in content["parts"]:
         yield from ("", part["title"].upper(), "")
         for words in part["words"]:
-            yield from wrap(words, WIDTH)
+            yield from wrap(plain_words(words), WIDTH)
         for title, detail in part["items"]:
-            yield from wrap(f"– {title} ({detail})", WIDTH, subsequent_indent="  ")
+            yield from wrap(f"– {title} ({plain_words(detail)})", WIDTH, subsequent_indent="  ")
     yield from ("", *wrap(content["basis"], WIDTH))
 
 
 def bulletin_as_pdf(content: Mapping[str, Any], language: str) -> bytes:
     """The bulletin on paper, on two pages."""
-    return typeset(TEMPLATE, "bulletin", {**content, "language": language})
+    parts = [
+        {
+            **part,
+            "words": [plain_words(words) for words in part["words"]],
+            "items": [[title, plain_words(detail)] for title, detail in part["items"]],
+        }
+        for part in content["parts"]
+    ]
+    figures = [[plain_words([value]), words] for value, words in content["figures"]]
+    sheet = {**content, "figures": figures, "parts": parts, "language": language}
+    return typeset(TEMPLATE, "bulletin", sheet)

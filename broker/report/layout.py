@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import cache
 
+from babel import Locale
 from babel.dates import format_date
 from babel.numbers import format_decimal, format_percent
 from markupsafe import Markup
@@ -187,14 +189,21 @@ FORMS = {
 }
 
 
+@cache
+def _percent_pattern(language: str) -> str:
+    """The language's own pattern, its space before the sign included, with one decimal."""
+    pattern: str = Locale.parse(language).percent_formats[None].pattern
+    return pattern.replace("#,##0", "#,##0.0")
+
+
 def _figure(figure: Figure, language: str) -> str:
     value = figure.value
     if value is None:
         return "–"
-    if figure.form == "change" and not value:
+    if figure.form in ("change", "points") and not value:
         return "0"
     if figure.form == "percent":
-        return format_percent(value, format="#,##0.0 %", locale=language)
+        return format_percent(value, format=_percent_pattern(language), locale=language)
     if figure.form == "points":
         return format_decimal(100 * float(value), format="+#,##0.0;-#,##0.0", locale=language)
     return format_decimal(value, format=FORMS[figure.form], locale=language)

@@ -14,13 +14,17 @@ from broker.bulletins import (
     find_bulletin,
     find_bulletins,
     get_bulletin,
+    kept_rows,
     publish_bulletin,
     read_half,
     write_bulletin,
 )
+from broker.report.layout import Rows
+from broker.report.scope import ReportScope
 from broker.web.access import EVERYBODY, MODERATORS, SECRETARIAT, allow, person
-from broker.web.presentation import paginate
+from broker.web.presentation import paginate, paginate_numbers
 from broker.web.reading import database, exchange, language, today
+from broker.web.reports import rows_address
 
 pages = Blueprint("bulletins", __name__)
 
@@ -42,7 +46,26 @@ def archive() -> str:
 def show(year: int, half: int) -> str:
     """A published bulletin."""
     content = content_of(get_bulletin(database(), year, half), language())
-    return render_template("bulletins/show.html", content=content, year=year, half=half)
+
+    def address(key: str) -> str:
+        return url_for("bulletins.rows", year=year, half=half, key=key)
+
+    return render_template(
+        "bulletins/show.html", content=content, year=year, half=half, address=address
+    )
+
+
+@pages.get("/bulletins/<int:year>-<int:half>/<key>")
+@allow(EVERYBODY)
+def rows(year: int, half: int, key: str) -> str:
+    """The rows that made a number of a published bulletin."""
+    bulletin = get_bulletin(database(), year, half)
+    title, numbers, load = kept_rows(bulletin, key, language())
+    page = paginate_numbers(numbers, lambda some: load(database(), some))
+    content = content_of(bulletin, language())
+    return render_template(
+        "bulletins/rows.html", title=title, page=page, content=content, year=year, half=half
+    )
 
 
 @pages.get("/bulletins/<int:year>-<int:half>.pdf")
@@ -77,9 +100,16 @@ def draft() -> str:
     content = write_bulletin(
         database(), exchange().reference, half, today=today(), language=language()
     )
+    scope = ReportScope(today(), since=half.starts, until=half.ends)
+
+    def address(key: str) -> str:
+        found = content["lists"][key]
+        return rows_address(scope, content["run"], Rows(found["name"], found["values"]))
+
     return render_template(
         "bulletins/draft.html",
         content=content,
+        address=address,
         half=half,
         halves=halves if half in halves else [*halves, half],
         published=find_bulletin(database(), half),

@@ -6,8 +6,10 @@ import re
 import shutil
 import subprocess
 from datetime import date
+from html import unescape
 
 import pytest
+from sqlalchemy import select
 
 from broker.bulletins import (
     PARTS,
@@ -20,9 +22,20 @@ from broker.bulletins import (
     read_half,
     write_bulletin,
 )
-from models import LANGUAGES, AgreementStatus, AuditEvent, Conflict, NotAllowed, NotFound, Role
+from models import (
+    LANGUAGES,
+    AgreementStatus,
+    AuditEvent,
+    Bulletin,
+    Conflict,
+    Need,
+    NotAllowed,
+    NotFound,
+    Role,
+)
 from tests.broker.factories import days, make_person, post_need, post_offer
 from tests.broker.report_factories import make_interest, make_run
+from tests.broker.web.rows_behind import length_of
 from tests.factories import make_agreement
 
 
@@ -149,6 +162,54 @@ def test_the_archive_holds_what_the_secretariat_publishes(exchange, sign_in, cli
     assert client.get(f"{address}.pdf").data.startswith(b"%PDF-")
     assert "Rivers together" in client.get(f"{address}.txt").get_data(as_text=True)
     assert client.post("/secretariat/bulletin", data={"half": half.reference}).status_code == 401
+
+
+def test_every_number_leads_to_as_many_rows_before_and_after_it_is_published(
+    exchange, sign_in, client, half
+):
+    with exchange.writing() as session:
+        _fill(session)
+        make_run(session)
+    client.post("/language/en", data={"next": "/"})
+    office = sign_in(Role.SECRETARIAT)
+
+    def counts(page):
+        """Address → number; the sum of places is no count of rows."""
+        found = re.findall(r'<a class="total" href="([^"]*)">([\d,]+)</a>', page)
+        return {unescape(a): int(n) for a, n in found if "commitments" not in a}
+
+    before = counts(office.get("/secretariat/bulletin").text)
+    assert len(before) >= 6
+    for address, number in before.items():
+        assert length_of(office, address) == number, address
+    office.post("/secretariat/bulletin", data={"half": half.reference})
+    with exchange.writing() as session:
+        post_need(session, title="Came on the same day")
+        make_run(session)
+        session.scalars(select(Need).where(Need.title == "Clean rivers")).one().status = "withdrawn"
+    address = f"/bulletins/{half.year}-{half.half}"
+    published = counts(client.get(address).text)
+    assert list(published.values()) == list(before.values())
+    for found, number in published.items():
+        assert length_of(client, found) == number, found
+    assert "No longer public." in client.get(f"{address}/posted-need").text
+    assert "Came on the same day" not in client.get(f"{address}/posted-need").text
+    assert "<strong>4 places</strong>" in client.get(f"{address}/commitments").text
+    assert "Rivers together" in client.get(f"{address}/agreements-signed").text
+    assert client.get(f"{address}/interests-overdue").status_code == 404
+
+
+def test_a_bulletin_that_was_kept_as_texts_is_still_read(exchange, client, half):
+    kept = {"title": "Of old", "exchange": "x", "period": "p", "figures": [["3", "new needs"]],
+            "parts": [{"key": "came", "title": "What came", "words": ["Three came."],
+                       "items": [["Water", "2 needs, 1 offers"]]}], "basis": "b"}  # fmt: skip
+    with exchange.writing() as session:
+        session.add(Bulletin(starts=half.starts, ends=half.ends, content={"en": kept}))
+    address = f"/bulletins/{half.year}-{half.half}"
+    assert "Three came." in client.get(address).text
+    assert "Three came." in client.get(f"{address}.txt").text
+    assert client.get(f"{address}.pdf").data.startswith(b"%PDF-")
+    assert client.get(f"{address}/posted-need").status_code == 404
 
 
 def test_a_half_year_that_is_none_is_not_found(sign_in):

@@ -27,7 +27,7 @@ from broker.report.layout import (
     Table,
 )
 from broker.report.sections.writer import Writer
-from broker.supply_demand import FACET_NAMES, FacetTable
+from broker.supply_demand import FACET_NAMES, CrossTable, FacetTable
 from broker.supply_demand import Cell as Balance
 
 CHARTED = 12
@@ -132,16 +132,20 @@ def _cross(writer: Writer) -> Table:
     for column in cross.columns:
         cells += both(column.total, {**view.narrowed, view.columns: column.code})
     last = Row("all", (*cells, *both(cross.total, view.narrowed)))
-    title = _(
-        "%(rows)s by %(columns)s",
-        rows=FACET_NAMES[view.rows],
-        columns=FACET_NAMES[view.columns],
-    )
+    title = _cross_title(cross)
     note = "; ".join(
         f"{FACET_NAMES[facet]}: {writer.label(facet, code)}"
         for facet, code in view.narrowed.items()
     )
     return Table("cross", title, tuple(columns), tuple(rows), last, note)
+
+
+def _cross_title(cross: CrossTable) -> str:
+    return _(
+        "%(rows)s by %(columns)s: needs / offers",
+        rows=FACET_NAMES[cross.view.rows],
+        columns=FACET_NAMES[cross.view.columns],
+    )
 
 
 def _cube(writer: Writer) -> Table:
@@ -192,11 +196,7 @@ def _supply_charts(writer: Writer) -> Iterator[Chart]:
         )
     cross = report.cross
     if cross.rows and 0 < len(cross.columns) <= 6:
-        label = _(
-            "%(rows)s by %(columns)s: needs / offers",
-            rows=FACET_NAMES[cross.view.rows],
-            columns=FACET_NAMES[cross.view.columns],
-        )
+        label = _cross_title(cross)
         heat = [
             HeatRow(r.label, tuple(HeatCell(c.needs, c.offers) for c in r.cells))
             for r in cross.rows[:CHARTED]

@@ -223,6 +223,7 @@ TABLE = {
     "secretariat.replay": MODERATORS,
     "bulletins.archive": EVERYBODY,
     "bulletins.show": EVERYBODY,
+    "bulletins.rows": EVERYBODY,
     "bulletins.paper": EVERYBODY,
     "bulletins.text": EVERYBODY,
     "bulletins.draft": MODERATORS,
