@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from broker.audit import record
@@ -242,11 +242,6 @@ def set_trusted(session: Session, by: User, organisation: Organisation, trusted:
 def new_password() -> str:
     """A password that nobody has used before: 96 random bits."""
     return secrets.token_urlsafe(12)
-
-
-def count_users(session: Session) -> int:
-    """How many accounts there are."""
-    return session.scalar(select(func.count(User.id))) or 0
 
 
 def _require_secretariat(by: User | None) -> None:

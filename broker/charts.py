@@ -78,14 +78,6 @@ class HeatRow:
     cells: tuple[HeatCell, ...]
 
 
-@dataclass(frozen=True)
-class Period:
-    """A stretch of time with one value for each series of a column chart."""
-
-    label: str
-    values: tuple[float, ...]
-
-
 def draw_bars(
     rows: Sequence[BarRow],
     label: str,
@@ -231,47 +223,6 @@ def _field(
         + draw_text(middle, top + 19, "/", size=11, soft=True, anchor="middle")
         + link(cell.offers_address if cell.offers else "", f"{told[1]}: {cell.offers}", offers)
     )
-
-
-def draw_columns(
-    periods: Sequence[Period],
-    label: str,
-    *,
-    tones: Sequence[str] = ("plain",),
-    number: Format = plain_number,
-    width: int = WIDTH,
-    height: int = 170,
-) -> Markup:
-    """Columns that stand side by side in each period, one for each series, on one scale."""
-    most = max([value for period in periods for value in period.values], default=0) or 1
-    bottom = height - 20
-    room = width / max(len(periods), 1)
-    parts = [
-        f'<line class="chart-line" stroke="{LINE}" x1="0" x2="{width}" y1="{bottom}" y2="{bottom}"/>'
-    ]
-    every = max(1, round(len(periods) * 42 / width))
-    for n, period in enumerate(periods):
-        thick = min(room * 0.8 / max(len(period.values), 1), 26)
-        start = n * room + (room - thick * len(period.values)) / 2
-        for m, value in enumerate(period.values):
-            tall, tone = (bottom - 18) * value / most, tones[m % len(tones)]
-            x = start + m * thick
-            parts.append(
-                f'<rect class="chart-{tone}" fill="{COLOURS[tone]}" x="{x:.1f}" '
-                f'y="{bottom - tall:.1f}" width="{max(thick - 2, 1):.1f}" height="{tall:.1f}">'
-                f"<title>{escape(period.label)}: {escape(number(value))}</title></rect>"
-            )
-            if value and thick >= 14:
-                middle = x + thick / 2 - 1
-                parts.append(
-                    draw_text(middle, bottom - tall - 4, number(value), size=10, anchor="middle")
-                )
-        if n % every == 0:
-            middle = n * room + room / 2
-            parts.append(
-                draw_text(middle, height - 5, period.label, size=10, soft=True, anchor="middle")
-            )
-    return svg(width, height, label, parts)
 
 
 def level_of(value: float, most: float) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 from babel.dates import format_date
 from babel.numbers import format_currency
-from flask_babel import force_locale, get_locale, gettext, ngettext
+from flask_babel import force_locale, get_locale, gettext
 from flask_babel import lazy_gettext as _l
 
 from broker.reference import Reference
@@ -476,8 +476,3 @@ def change_sentence(change: Change, reference: Reference, language: str) -> str:
                 "replace": gettext("The offer changes its %(field)s to %(value)s.", **words),
             }
         return sentences[change.kind]
-
-
-def count_of_offers(number: int) -> str:
-    """“3 offers”, in the reader's language."""
-    return ngettext("%(num)s offer", "%(num)s offers", number)

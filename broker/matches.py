@@ -20,7 +20,6 @@ from matching import Book, Ranked, RuleFailure, UnknownPost
 from matching.eligibility import RULES
 from matching.explain import (
     Change,
-    Contribution,
     Evidence,
     Explanation,
     Ledger,
@@ -300,10 +299,6 @@ class PairView:
     def is_match(self) -> bool:
         """Whether the pair breaks no rule."""
         return self.explanation is not None and not self.explanation.failures
-
-    def points_of(self, contribution: Contribution) -> float:
-        """What a component gives, of 100."""
-        return contribution.micro_points / 1_000_000
 
 
 def examine(

@@ -45,9 +45,6 @@ pages = Blueprint("reports", __name__)
 OWN = {**{facet: f"with_{facet}" for facet in FACETS}, "currency": "money_in"}
 """Parameter of a list → its name in the address, where the report has one of the same name."""
 
-VIEW = ("rows", "columns", *FACETS)
-"""Parameters of the table of two facets."""
-
 
 @pages.context_processor
 def names() -> dict[str, Any]:

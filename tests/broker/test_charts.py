@@ -10,9 +10,7 @@ from broker.charts import (
     HeatCell,
     HeatRow,
     PairedRow,
-    Period,
     draw_bars,
-    draw_columns,
     draw_heat_table,
     draw_paired_bars,
     level_of,
@@ -28,9 +26,6 @@ DRAWINGS = {
         ["Andean", "Caribbean"],
         [HeatRow("Water", (HeatCell(3, 1), HeatCell(0, 0)))],
         "Needs and offers",
-    ),
-    "columns": draw_columns(
-        [Period("2025", (1, 2)), Period("2026", (4, 0))], "By year", tones=("need", "offer")
     ),
     "map": draw_tile_map([Tile("PE", 3, 6, 2, "Peru: 2 needs")], "Needs by country"),
 }
@@ -125,5 +120,4 @@ def test_every_tile_has_the_same_size_and_its_own_place():
 def test_an_empty_chart_is_an_image_still():
     for drawn in (draw_bars([], "none"), draw_paired_bars([], "none"), draw_tile_map([], "none")):
         assert ElementTree.fromstring(drawn).get("aria-label") == "none"
-    assert ElementTree.fromstring(draw_columns([], "none")).get("aria-label") == "none"
     assert ElementTree.fromstring(draw_heat_table([], [], "none")).get("aria-label") == "none"
