@@ -5,6 +5,8 @@ VENV   ?= .venv
 ARGS   ?=
 
 BIN  := $(VENV)/bin
+# Who has nothing left to do takes over tests of the others.
+PARALLEL := --numprocesses auto --dist worksteal
 PIP  := $(BIN)/python -m pip --disable-pip-version-check -qq
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
         --fork-strategy fewest --generate-hashes --no-emit-index-url \
@@ -15,11 +17,11 @@ CATALOGUES := $(wildcard broker/translations/*/LC_MESSAGES/*.po)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-runtime demo test test-fast browser bench lint format \
-        screenshots wheel messages lock clean
+.PHONY: help setup setup-runtime demo test test-fast accessibility browser bench lint \
+        format screenshots wheel messages lock clean
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- What runs ---------------------------------------------------------------------------
 
@@ -27,12 +29,15 @@ demo: setup-runtime ## Load the demonstration exchange, match it, serve it on 12
 	@$(BIN)/broker demo $(ARGS)
 
 test: setup browser ## Run every test, the journeys in a real browser last
-	$(BIN)/python -m pytest -m "not browser" --numprocesses auto --dist loadfile $(ARGS)
-	$(BIN)/python -m pytest -m browser $(ARGS)
+	$(BIN)/python -m pytest -m "not browser" $(PARALLEL) $(ARGS)
+	$(BIN)/python -m pytest -m browser $(PARALLEL) --maxprocesses 4 $(ARGS)
 
-test-fast: setup ## Run the tests that take seconds: no browser, no PostgreSQL
-	$(BIN)/python -m pytest -m "not browser and not slow and not postgres" \
-	    --numprocesses auto --dist loadfile $(ARGS)
+test-fast: setup ## Run the rules' tests: no pages, no browser, no PostgreSQL, nothing slow
+	$(BIN)/python -m pytest -m "not (browser or pages or postgres or slow)" $(PARALLEL) $(ARGS)
+
+accessibility: setup browser ## Look at every page as every role, in every language, light and dark
+	ACCESSIBILITY=whole $(BIN)/python -m pytest tests/journeys/test_accessibility.py \
+	    $(PARALLEL) --maxprocesses 4 $(ARGS)
 
 bench: setup ## Measure speed and ranking quality
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -9,6 +9,7 @@ SQLite; a test or a module that asks for ``backend`` as well runs once on each d
 test's own, on each backend in turn.
 """
 
+import gc
 import itertools
 import os
 import shutil
@@ -25,6 +26,23 @@ from models import schema
 from models.database import connect
 
 _numbers = itertools.count(1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what goes through the whole web application, which is most of the suite's time."""
+    for item in items:
+        if "app" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.pages)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from what was imported: hundreds of thousands of objects.
+
+    It would look through them again and again, and none of them ever becomes garbage.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

@@ -12,6 +12,8 @@ from openpyxl import load_workbook
 from broker.cli import main
 from broker.paths import FIXTURES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def broker(reference_home, tmp_path, monkeypatch):

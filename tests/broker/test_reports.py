@@ -59,6 +59,9 @@ TRAINING = {"kind": "capacity_building"}
 
 pytestmark = pytest.mark.usefixtures("backend")
 
+of_a_file = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+"""What a file holds depends on the report, and no more on the database that this was read from."""
+
 
 @pytest.fixture
 def session(exchange):
@@ -218,6 +221,7 @@ SCOPES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("filters", SCOPES, ids=lambda f: "-".join(f) or "whole")
 def test_every_figure_of_a_report_equals_the_rows_to_which_it_leads(
     exchange, session, report, rows, filters
@@ -792,6 +796,7 @@ def _hostile(session):
     return titles
 
 
+@of_a_file
 def test_no_text_of_the_csv_file_starts_as_a_formula(exchange, session, report):
     _hostile(session)
     rows = list(csv.reader(io.StringIO(as_csv(report(), exchange.reference))))
@@ -803,6 +808,7 @@ def test_no_text_of_the_csv_file_starts_as_a_formula(exchange, session, report):
             assert number or not cell.startswith(("=", "+", "-", "@", "\t")), cell
 
 
+@of_a_file
 def test_the_csv_file_holds_every_number_under_the_same_codes_in_every_language(
     exchange, session, report
 ):
@@ -828,6 +834,7 @@ def _workbook(report, reference):
     return load_workbook(io.BytesIO(as_xlsx(report, reference)))
 
 
+@of_a_file
 def test_the_workbook_takes_texts_for_texts(exchange, session, report):
     titles = _hostile(session)
     book = _workbook(report(), exchange.reference)
@@ -858,6 +865,8 @@ def test_the_workbook_takes_texts_for_texts(exchange, session, report):
     assert seen["=2+2"].data_type == "s"
 
 
+@of_a_file
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "fr"])
 @pytest.mark.parametrize("filters", [{}, {"subregion": "caribbean"}, {"since": days(-7)}])
 def test_every_formula_of_the_workbook_gives_the_number_of_the_report(
@@ -899,6 +908,7 @@ def _head_of(sheet, section, table):
     return at
 
 
+@of_a_file
 def test_the_workbook_lists_the_rows_behind_its_numbers(exchange, session, report):
     _fill_the_market(session)
     make_run(session)
@@ -910,11 +920,13 @@ def test_the_workbook_lists_the_rows_behind_its_numbers(exchange, session, repor
     assert all(sheet.freeze_panes for sheet in book)
 
 
+@of_a_file
 def test_the_workbook_bears_long_titles_and_signs_that_xml_does_not(exchange, session, report):
     post_need(session, title="A\x0bB " + "x" * 190)
     assert as_xlsx(report(language="fr"), exchange.reference)
 
 
+@of_a_file
 def test_the_json_file_holds_the_whole_report(exchange, session, report):
     need, offer = post_need(session), post_offer(session, money="10.50", currency="USD")
     make_run(session, [(need, offer, 80.0)])
@@ -927,6 +939,7 @@ def test_the_json_file_holds_the_whole_report(exchange, session, report):
     assert [t["facet"] for t in read["tables"]] == list(FACETS)
 
 
+@of_a_file
 def test_the_text_names_the_best_matches_with_their_main_reason(exchange, session, report):
     need = post_need(session, title="Clean water for schools", themes=["water"])
     make_run(session, [(need, post_offer(session, themes=["water"]), 81.25)])

@@ -122,6 +122,7 @@ def test_a_preview_is_what_the_post_would_get_and_changes_nothing():
     assert book.run(5, on=TODAY).table.to_bytes() == before
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.data())
 def test_any_sequence_of_edits_gives_the_book_that_a_rebuilt_one_would_be(data):

@@ -595,6 +595,7 @@ class LedgerLife(RuleBasedStateMachine):
             assert post.status == post.status_by_balance()
 
 
+@pytest.mark.slow
 def test_no_order_of_signing_and_ending_unbalances_the_ledger(
     fresh_session: Callable[[], AbstractContextManager[Session]], backend: str
 ) -> None:
