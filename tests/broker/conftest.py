@@ -11,11 +11,13 @@ from pathlib import Path
 
 import flask
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_login import login_user
 from sqlalchemy import event
 
+from broker import accounts
 from broker.exchange import Exchange
 from broker.paths import FIXTURES
 from broker.reference_data import load_reference_data
@@ -40,6 +42,14 @@ def _settings(home: Path, database_url: str = "") -> Settings:
         language="en",
         encoder="none",
     ).completed()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_passwords() -> Iterator[None]:
+    """Passwords hashed with the least work that argon2 takes: nobody guesses those of tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accounts, "_hasher", PasswordHasher(1, 8, 1))
+        yield
 
 
 @pytest.fixture(scope="session")
