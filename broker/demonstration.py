@@ -19,8 +19,10 @@ from sqlalchemy.orm import Session
 
 from broker.accounts import create_user
 from broker.audit import record
+from broker.clearing import clear_round, open_round
 from broker.directory import write_entry
 from broker.directory_schemas import ENTRY_SCHEMAS
+from broker.exchange import Exchange
 from broker.fixture_files import FixtureError, Problem, Record, check, note, read_records
 from broker.posts import CLASSES, SCHEMAS, content, write
 from broker.reference import Reference
@@ -30,6 +32,7 @@ from models import (
     LANGUAGES,
     RENEWAL,
     VALIDITY,
+    ClearingRound,
     Entry,
     EntryKind,
     EntryStatus,
@@ -494,3 +497,22 @@ def kept_password(path: Path) -> str:
         path.touch(mode=0o600)
         path.write_text(f"{secrets.token_hex(2)}-{secrets.token_hex(2)}-{secrets.token_hex(2)}\n")
     return path.read_text().strip()
+
+
+def clear_example(exchange: Exchange, session: Session) -> ClearingRound | None:
+    """Clear the whole exchange once, so that what is scarce has its price on the board.
+
+    Nothing is proposed to anybody: the round waits for the secretariat.
+
+    Returns
+    -------
+    ClearingRound or None
+        None where there is a round already, or nobody of the secretariat.
+    """
+    by = session.scalar(select(User).where(User.role == Role.SECRETARIAT).order_by(User.id))
+    if by is None or session.scalar(select(ClearingRound.id).limit(1)) is not None:
+        return None
+    settings = {"name": "Ronda de ejemplo", "policy": "fair"}
+    found = open_round(session, by, settings, exchange.reference)
+    clear_round(exchange, session, by, found)
+    return found

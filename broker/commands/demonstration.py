@@ -6,7 +6,7 @@ import click
 
 from broker.commands.server import serve_site
 from broker.commands.terminal import open_exchange, progress_bar
-from broker.demonstration import kept_password, load_exchange
+from broker.demonstration import clear_example, kept_password, load_exchange
 from broker.paths import FIXTURES
 from broker.reference_data import load_reference_data
 from models import schema
@@ -50,6 +50,8 @@ def demo(no_serve: bool) -> None:
         run = run_matching(exchange, session, None, progress=progress_bar)
         scope = ReportScope(exchange.today(), run=run.id)
         report = match_report(session, exchange.reference, scope=scope, language="en")
+    with exchange.writing() as session:
+        clear_example(exchange, session)
     click.echo()
     click.echo(as_text(report, exchange.reference))
     click.echo(f"Accounts of the demonstration (password of all: {password})")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import pytest
 from sqlalchemy import select
@@ -288,6 +289,8 @@ def test_what_is_wrong_is_said_in_its_place_and_nothing_typed_is_lost(
     answer = writer.post(f"/directory/{shelf}/new", data=data)
     assert answer.status_code == 422
     assert words in answer.text
+    (where,) = set(re.findall(r'href="#(\w+-problem)"', answer.text))
+    assert f'id="{where}"' in answer.text, "the fields are named above the form, as links"
     assert "typed with care" in answer.text
     assert kept(exchange) == []
 
