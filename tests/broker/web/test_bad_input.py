@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import select
 
 from broker.accounts import set_password
-from models import Need, PostStatus, Role
+from models import Need, PostStatus, Role, User
 from tests.broker.factories import make_person, post_need
-from tests.broker.web.forms_of import form_to
+from tests.broker.web.forms_of import form_to, forms_of
+from tests.factories import make_organisation
 
 NEW = "/needs/new"
 PASSWORD = "four unrelated words"
@@ -150,6 +151,11 @@ def test_a_text_that_is_too_long_is_kept_and_said_so(sign_in, exchange):
         ("Vamos 🌱 👩\u200d🌾 🫨", "Vamos 🌱 👩\u200d🌾 🫨"),
         ("Compras pu\u0301blicas", "Compras públicas"),
         ("<script>alert(1)</script>", "<script>alert(1)</script>"),
+        ("•\tPlazas\r\n·\u00a0Fondos", "•\tPlazas\n· Fondos"),
+        (
+            '<!--[if gte mso 9]><xml/><![endif]--><p class="MsoNormal">Agua<o:p></o:p></p>',
+            '<!--[if gte mso 9]><xml/><![endif]--><p class="MsoNormal">Agua<o:p></o:p></p>',
+        ),
         ("{{ 7 * 7 }} %(x)s ${x}", "{{ 7 * 7 }} %(x)s ${x}"),
     ],
 )
@@ -227,3 +233,113 @@ def test_a_language_that_does_not_exist_is_not_found_and_changes_nothing(client)
     assert '<html lang="en">' in answer.text
     assert '<html lang="en">' in client.get("/?lang=xx").text
     assert '<html lang="en">' in client.get("/", headers={"Accept-Language": "tlh, x;q=9"}).text
+
+
+# The forms of the secretariat and of the focal point
+
+HOSTILE = "<img src=x onerror=alert(1)> \u202e👩\u200d🌾 “ñ”"
+
+
+@pytest.fixture
+def office(exchange, sign_in):
+    with exchange.writing() as session:
+        user = make_person(session, Role.SECRETARIAT)
+        set_password(session, user, user, PASSWORD)
+    return sign_in(user)
+
+
+@pytest.fixture
+def waiting(exchange):
+    """A need that waits for review."""
+    with exchange.writing() as session:
+        return post_need(session, status=PostStatus.SUBMITTED, title=TITLE).id
+
+
+def review_form(browser, number, verb):
+    address = f"/secretariat/queue/needs/{number}/{verb}"
+    page = browser.get("/secretariat/queue").text
+    found = next(form for form in forms_of(page) if form.action.startswith(address))
+    return address, found.fields
+
+
+def test_a_hostile_comment_is_text_wherever_it_is_read(exchange, office, waiting, person, sign_in):
+    address, form = review_form(office, waiting, "return")
+    assert office.post(address, data={**form, "comment": HOSTILE}).status_code == 302
+    for browser, page in (
+        (sign_in(person), f"/needs/{waiting}"),
+        (sign_in(person), "/notices"),
+        (office, "/secretariat/audit"),
+    ):
+        text = browser.get(page).text
+        assert "<img src=x" not in text, page
+        assert "\u202e" not in text, page
+
+
+def test_a_double_click_on_publish_or_return_is_told_and_done_once(exchange, office, waiting):
+    address, form = review_form(office, waiting, "publish")
+    assert office.post(address, data=form).status_code == 302
+    again = office.post(address, data=form)
+    assert again.status_code == 409
+    with exchange.reading() as session:
+        assert session.get_one(Need, waiting).version == 1
+
+
+def test_a_comment_sent_after_the_session_ended_comes_back(guarded, exchange, office, waiting):
+    address, form = review_form(office, waiting, "return")
+    form["comment"] = "Which buyers?"
+    signed_out(office)
+    door = form_to(office.post(address, data=form).text, "/sign-in").fields
+    with exchange.reading() as session:
+        email = session.scalars(select(User).where(User.role == Role.SECRETARIAT)).one().email
+    door["email"], door["password"] = email, PASSWORD
+    page = office.post("/sign-in", data=door).text
+    assert "Which buyers?" in page
+    assert office.post(address, data=form_to(page, address).fields).status_code == 302
+    with exchange.reading() as session:
+        assert session.get_one(Need, waiting).comment == "Which buyers?"
+
+
+def test_a_colleague_is_invited_once_and_her_name_is_text(exchange, person, sign_in):
+    browser = sign_in(person)
+    form = {
+        "name": HOSTILE, "ministry": HOSTILE, "email": "x@ministry.example", "language": "es",
+    }  # fmt: skip
+    assert browser.post("/desk/colleagues", data=form).status_code == 200
+    again = browser.post("/desk/colleagues", data=form)
+    assert again.status_code == 409
+    page = browser.get("/desk/colleagues").text
+    assert page.count("x@ministry.example") == 1
+    assert "<img src=x" not in page
+    assert sign_in(Role.SECRETARIAT).get("/secretariat/delegations").text.count("<img src=x") == 0
+
+
+def test_a_language_that_does_not_exist_is_refused_for_a_colleague(person, sign_in):
+    form = {"name": "Water", "ministry": "W", "email": "x@ministry.example", "language": "xx"}
+    answer = sign_in(person).post("/desk/colleagues", data=form)
+    assert answer.status_code == 422
+    assert 'value="x@ministry.example"' in answer.text
+
+
+def test_a_merge_sent_twice_is_told_and_done_once(exchange, office):
+    with exchange.writing() as session:
+        make_organisation(session, code="old-council", names={"en": "Old council"})
+    form = {"keep": "gov-pe", "merge": "old-council", "reason": HOSTILE, "sure": "true"}
+    assert office.post("/secretariat/merge", data=form).status_code == 302
+    assert office.post("/secretariat/merge", data=form).status_code == 409
+    assert "<img src=x" not in office.get("/secretariat/audit").text
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/secretariat/audit?since=31/12/2026",
+        "/secretariat/audit?since=mañana",
+        "/secretariat/endorsements?state=%00&country=%F0%9F%8C%B1&q=%E2%80%AE%27%22%3Cb%3E&page=-1",
+        "/secretariat/delegations?q=%25_%5C&page=99999999999",
+        "/secretariat/users?q=%00%F0%9F%8C%B1&page=x",
+    ],
+)
+def test_odd_addresses_have_an_answer(office, address):
+    answer = office.get(address)
+    assert answer.status_code in (200, 404, 422)
+    assert "<b>" not in answer.text.replace("<b>0</b>", "")
