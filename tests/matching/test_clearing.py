@@ -263,6 +263,7 @@ def test_on_a_large_exchange_few_pairs_suffice_to_prove_the_total():
     assert (prices.offers[clearing.flow.sum(axis=0) < exchange.capacity] == 0).all()
 
 
+@pytest.mark.slow
 def test_the_same_exchange_has_the_same_clearing_bit_for_bit():
     exchange = large_exchange(80, 60, 6, groups=5)
     for policy in POLICIES:
@@ -272,6 +273,7 @@ def test_the_same_exchange_has_the_same_clearing_bit_for_bit():
         assert_array_equal(first.shadow_prices.offers, second.shadow_prices.offers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_fair_comes_near_its_ideal_where_it_is_not_proven(seed):
     exchange = large_exchange(60, 40, 8, seed=seed, groups=8)

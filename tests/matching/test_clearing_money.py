@@ -135,6 +135,7 @@ def _purses(draw):
     )
 
 
+@pytest.mark.slow
 @given(_purses())
 def test_money_is_cleared_to_the_greatest_total_of_all_useful_grants(purse):
     exchange, least, most, useful = purse
