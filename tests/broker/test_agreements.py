@@ -6,23 +6,19 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
 from broker import agreements
 from broker.agreements import RegisterFilter, Step, TerminationSchema
 from broker.exchange import Exchange
-from broker.paths import FIXTURES
 from broker.posts import withdraw_post
-from broker.reference_data import load_reference_data
 from broker.schemas import load
-from broker.settings import Settings
 from models import (
     Agreement,
     AgreementStatus,
@@ -111,6 +107,18 @@ class Table:
         agreement = self.signed(**changes)
         agreements.start_agreement(self.session, self.asking, agreement)
         return agreement
+
+    def measure(self, agreement: Agreement, by: User, value: float = 1.0) -> None:
+        """Report a value of the agreement's first indicator."""
+        agreements.report_indicator(
+            self.session,
+            by,
+            agreement,
+            agreement.indicators[0].id,
+            on=days(0),
+            value=value,
+            today=days(0),
+        )
 
     def standing(self, agreement: Agreement, user: User | None) -> agreements.Standing:
         return agreements.standing(agreement, user, today=days(0))
@@ -443,15 +451,7 @@ class TestFollowing:
         agreement = table.active(**FOLLOW_UP)
         agreements.complete_agreement(table.session, table.asking, agreement, "All was done.")
         with pytest.raises(Conflict, match="agreement_not_in_force"):
-            agreements.report_indicator(
-                table.session,
-                table.asking,
-                agreement,
-                agreement.indicators[0].id,
-                on=days(0),
-                value=1.0,
-                today=days(0),
-            )
+            table.measure(agreement, table.asking)
 
 
 class TestEnding:
@@ -663,15 +663,7 @@ def test_every_act_leaves_an_audit_event_with_who_did_it(table: Table) -> None:
     agreements.finish_milestone(
         session, table.asking, agreement, agreement.milestones[0].id, evidence="x", today=days(0)
     )
-    agreements.report_indicator(
-        session,
-        table.giving,
-        agreement,
-        agreement.indicators[0].id,
-        on=days(0),
-        value=1.0,
-        today=days(0),
-    )
+    table.measure(agreement, table.giving)
     agreements.terminate_agreement(session, table.giving, agreement, reason="Flood")
     session.flush()
     events = session.scalars(
@@ -695,23 +687,11 @@ def test_every_act_leaves_an_audit_event_with_who_did_it(table: Table) -> None:
     assert [row.kind for row in session.scalars(select(Commitment))] == ["commit", "return"]
 
 
-@pytest.fixture
-def either_exchange(database: Engine, tmp_path: Path) -> Iterator[Exchange]:
-    """An exchange on SQLite, then one on PostgreSQL, with the shipped reference data."""
-    url = database.url.render_as_string(hide_password=False)
-    settings = Settings(home=tmp_path / "home", database_url=url, encoder="none").completed()
-    exchange = Exchange(settings)
-    with exchange.writing() as session:
-        load_reference_data(session, FIXTURES / "reference")
-    yield exchange
-    exchange.database.dispose()
-
-
 def test_both_sides_who_sign_at_the_same_moment_commit_the_capacity_once(
-    either_exchange: Exchange,
+    exchange: Exchange,
 ) -> None:
-    with either_exchange.writing() as session:
-        table = make_table(either_exchange, session)
+    with exchange.writing() as session:
+        table = make_table(exchange, session)
         agreement_id = table.agreed(**FOLLOW_UP).id
         signers = [table.asking.id, table.giving.id]
     together = Barrier(2)
@@ -721,7 +701,7 @@ def test_both_sides_who_sign_at_the_same_moment_commit_the_capacity_once(
         # Whoever was overtaken is told so, looks again, and signs.
         for _ in range(2):
             try:
-                with either_exchange.writing() as session:
+                with exchange.writing() as session:
                     user = session.get_one(User, user_id)
                     agreement = agreements.get_agreement(session, agreement_id, user)
                     agreements.sign_agreement(session, user, agreement, 1)
@@ -732,7 +712,7 @@ def test_both_sides_who_sign_at_the_same_moment_commit_the_capacity_once(
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(sign, signers))
-    with either_exchange.reading() as session:
+    with exchange.reading() as session:
         agreement = agreements.get_agreement(session, agreement_id, None)
         assert agreement.status == AgreementStatus.SIGNED
         assert [row.places for row in agreement.commitments] == [20]
@@ -740,19 +720,11 @@ def test_both_sides_who_sign_at_the_same_moment_commit_the_capacity_once(
         assert imbalances(session) == []
 
 
-def test_an_agreement_is_lived_and_found_again_on_each_database(either_exchange: Exchange) -> None:
-    with either_exchange.writing() as session:
-        table = make_table(either_exchange, session)
+def test_an_agreement_is_lived_and_found_again_on_each_database(exchange: Exchange) -> None:
+    with exchange.writing() as session:
+        table = make_table(exchange, session)
         agreement = table.active(**FOLLOW_UP)
-        agreements.report_indicator(
-            session,
-            table.giving,
-            agreement,
-            agreement.indicators[0].id,
-            on=days(0),
-            value=7.5,
-            today=days(0),
-        )
+        table.measure(agreement, table.giving, 7.5)
         agreements.terminate_agreement(
             session,
             table.giving,
@@ -764,7 +736,7 @@ def test_an_agreement_is_lived_and_found_again_on_each_database(either_exchange:
     filters = RegisterFilter(
         statuses=("terminated",), themes=("sustainable_public_procurement",), countries=("PE",)
     )
-    with either_exchange.reading() as session:
+    with exchange.reading() as session:
         (found,) = session.scalars(agreements.find_agreements(filters, None)).unique()
         assert found.current_terms.money == Decimal(5000)
         assert found.offer.remaining_places() == 22
