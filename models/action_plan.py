@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from models.base import Base, utc_now
 from models.errors import Conflict, NotAllowed
 from models.life import Life
+from models.progress import share_of_way
 from models.reference import Country
 from models.user import MODERATORS, Role, User
 
@@ -218,16 +219,9 @@ class PlanIndicator(Base):
         return (self.names or {}).get(language) or self.name
 
     def progress(self) -> float | None:
-        """Share of the way from baseline to target at the last report; 1.0 = reached.
-
-        None where nothing was reported, or no target is set. May lie below 0 or above 1.
-        """
-        if not self.reports or self.target is None:
-            return None
-        start, last = self.baseline or 0.0, self.reports[-1].value
-        if self.target == start:
-            return 1.0 if last >= self.target else 0.0
-        return (last - start) / (self.target - start)
+        """Share of the way from baseline to target that the last report shows."""
+        last = self.reports[-1].value if self.reports else None
+        return share_of_way(self.baseline, self.target, last)
 
 
 class PlanReport(Base):

@@ -27,6 +27,7 @@ from models.life import Life
 from models.match import Match
 from models.organisation import Organisation
 from models.post import Need, Offer
+from models.progress import share_of_way
 from models.user import User
 
 
@@ -573,20 +574,15 @@ class Indicator(Base):
 
     agreement: Mapped[Agreement] = relationship(back_populates="indicators")
     reports: Mapped[list[IndicatorReport]] = relationship(
-        back_populates="indicator", cascade="all, delete-orphan", order_by="IndicatorReport.on"
+        back_populates="indicator",
+        cascade="all, delete-orphan",
+        order_by="(IndicatorReport.on, IndicatorReport.id)",
     )
 
     def progress(self) -> float | None:
-        """Share of the way from baseline to target that the last report shows; 1.0 = reached.
-
-        None where nothing was reported. May lie below 0 (things got worse) or above 1.
-        """
-        if not self.reports:
-            return None
-        start = self.baseline or 0.0
-        if self.target == start:
-            return 1.0 if self.reports[-1].value >= self.target else 0.0
-        return (self.reports[-1].value - start) / (self.target - start)
+        """Share of the way from baseline to target that the last report shows."""
+        last = self.reports[-1].value if self.reports else None
+        return share_of_way(self.baseline, self.target, last)
 
 
 class IndicatorReport(Base):
