@@ -16,6 +16,7 @@ from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, Cell, MergedCell
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
 from broker.reference import Reference
@@ -43,6 +44,8 @@ HEAD = PatternFill("solid", fgColor="E3F0EC")
 TITLE = Font(bold=True, size=13)
 BOLD = Font(bold=True)
 WIDEST = 60
+WRAPPED = Alignment(wrap_text=True, vertical="top")
+NUMBER_HEAD = Alignment(wrap_text=True, vertical="top", horizontal="right")
 
 NUMBER_FORMATS = {
     "count": "#,##0",
@@ -157,12 +160,12 @@ class _Book:
         taken = {name.casefold() for name in self.book.sheetnames}
         return plain if plain.casefold() not in taken else f"{plain[:28]} {len(taken)}"
 
-    def _head(self, sheet: Worksheet, at: int, titles: Sequence[str]) -> None:
-        for place, words in enumerate(titles, start=1):
+    def _head(self, sheet: Worksheet, at: int, columns: Sequence[Column]) -> None:
+        for place, column in enumerate(columns, start=1):
             cell = sheet.cell(row=at, column=place)
-            _put(cell, words)
+            _put(cell, column.title)
             cell.font, cell.fill = BOLD, HEAD
-            cell.alignment = Alignment(wrap_text=True, vertical="top")
+            cell.alignment = NUMBER_HEAD if column.numeric else WRAPPED
 
     def _section(self, sheet: Worksheet, section: Section) -> None:
         widths = [8]
@@ -178,6 +181,7 @@ class _Book:
         for table in section.tables:
             at = self._table(sheet, table, at + 1, widths)
         _set_widths(sheet, widths)
+        _fit_paper(sheet)
 
     def _table(self, sheet: Worksheet, table: Table, at: int, widths: list[int]) -> int:
         """Write a table from row ``at`` on; the row after it is returned."""
@@ -185,7 +189,7 @@ class _Book:
             _put(sheet.cell(row=at, column=1), table.title)
             sheet.cell(row=at, column=1).font = BOLD
             at += 1
-        self._head(sheet, at, [column.title for column in table.columns])
+        self._head(sheet, at, table.columns)
         first = at + 1
         place = {row.code: first + n for n, row in enumerate(table.rows)}
         lines = [*table.rows, *((table.last,) if table.last else ())]
@@ -204,7 +208,10 @@ class _Book:
                     cell.number_format = NUMBER_FORMATS[content.form]
                 if last:
                     cell.font = BOLD
-                _widen(widths, column_number, words_of(content, self.language))
+                words = words_of(content, self.language)
+                if len(words) > WIDEST:
+                    cell.alignment = WRAPPED
+                _widen(widths, column_number, words)
         for n, column in enumerate(table.columns, start=1):
             _widen(widths, n, column.title[:24])
         end = first + len(lines)
@@ -277,7 +284,7 @@ class _ReportBook(_Book):
     def _row_sheet(self, table: Table) -> None:
         sheet = self.book.create_sheet(self._title(table.title))
         widths = [len(column.title) for column in table.columns]
-        self._head(sheet, 1, [column.title for column in table.columns])
+        self._head(sheet, 1, table.columns)
         for number, row in enumerate(table.rows, start=2):
             for place, value in enumerate(row.cells, start=1):
                 if value is not None and value != "":
@@ -287,6 +294,7 @@ class _ReportBook(_Book):
         last = get_column_letter(len(table.columns))
         sheet.auto_filter.ref = f"A1:{last}{len(table.rows) + 1}"
         _set_widths(sheet, widths)
+        _fit_paper(sheet, repeated="1:1")
         keys = tuple(column.key for column in table.columns)
         self.row_sheets[table.key] = RowSheet(sheet.title, keys, len(table.rows))
 
@@ -314,6 +322,15 @@ def _widen(widths: list[int], column: int, words: str) -> None:
         widths.append(8)
     # The first column also bears headings and sentences, which run on into the next ones.
     widths[column - 1] = max(widths[column - 1], len(words))
+
+
+def _fit_paper(sheet: Worksheet, repeated: str | None = None) -> None:
+    """Have it printed across the page, as wide as the page; ``repeated`` rows head every page."""
+    sheet.page_setup.orientation = "landscape"
+    sheet.page_setup.paperSize = sheet.PAPERSIZE_A4
+    sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+    sheet.print_title_rows = repeated
 
 
 def _set_widths(sheet: Worksheet, widths: Sequence[int]) -> None:
