@@ -179,7 +179,7 @@ def draw_heat_table(
     most = max((abs(c.needs - c.offers) for row in rows for c in row.cells), default=0) or 1
     for n, row in enumerate(rows):
         top = head + n * 30
-        lines = wrap(row.label, left - 6, 11)[:2]
+        lines = wrap(row.label, left - 6, 11, most=2)
         for m, line in enumerate(lines):
             y = top + (18 if len(lines) == 1 else 12 + 12 * m)
             parts.append(draw_text(0, y, line, size=11, title=row.label))
@@ -283,12 +283,17 @@ def shorten(words: str, width: float, size: float = 13) -> str:
     return words if len(words) <= most else words[: most - 1].rstrip() + "…"
 
 
-def wrap(words: str, width: float, size: float) -> list[str]:
-    """The words in lines of about that width; a word that is too long is shortened."""
+def wrap(words: str, width: float, size: float, most: int = 0) -> list[str]:
+    """The words in lines of about that width; a word that is too long is shortened.
+
+    With ``most`` lines at most, the last one ends in an ellipsis where not all fits.
+    """
     lines: list[str] = []
     for word in words.split():
         if lines and len(lines[-1]) + 1 + len(word) <= width / (size * 0.52):
             lines[-1] += f" {word}"
         else:
             lines.append(shorten(word, width, size))
+    if most and len(lines) > most:
+        return [*lines[: most - 1], shorten(" ".join(lines[most - 1 :]), width, size)]
     return lines

@@ -12,14 +12,14 @@ from sqlalchemy.orm import Session, selectinload
 from broker.accounts import find_organisation
 from broker.audit import record
 from broker.conflicts import require_no_conflict
-from broker.directory_schemas import ENTRY_SCHEMAS, EntrySchema
+from broker.directory_schemas import ENTRY_SCHEMAS
 from broker.exchange import Exchange
 from broker.jobs import routine
 from broker.news import tell_of_ending, tell_of_entry
 from broker.posts import save_draft as save_post_draft
 from broker.reference import Reference
 from broker.references import next_reference
-from broker.schemas import load
+from broker.schemas import load, load_draft
 from models import (
     ENTRY_LIFE,
     MODERATORS,
@@ -118,18 +118,6 @@ def blank(by: User) -> dict[str, Any]:
     return {"language": by.language, **({} if writes_for_others(by) else own)}
 
 
-def _load(
-    kind: EntryKind, data: Mapping[str, Any], reference: Reference, *, whole: bool
-) -> dict[str, Any]:
-    """Check what is filled in; unless it is to be whole, required fields may still be missing."""
-    schema: type[EntrySchema] = ENTRY_SCHEMAS[kind]
-    if whole:
-        return load(schema, data, reference)
-    empty = {name: "" for name in REQUIRED if name in data and not data[name]}
-    filled = {name: value for name, value in data.items() if name not in empty}
-    return {**load(schema, filled, reference, partial=True), **empty}
-
-
 def write_entry(session: Session, entry: Entry, values: Mapping[str, Any]) -> None:
     """Put validated input into the entry; fields that are not in ``values`` stay as they are."""
     for name, value in values.items():
@@ -177,7 +165,8 @@ def save_entry(
     InvalidInput
         For fields that are filled in wrongly, and for an organisation that is not hers.
     """
-    values = _load(kind, {**blank(by), **data}, reference, whole=False)
+    begun = {**blank(by), **data}
+    values = load_draft(ENTRY_SCHEMAS[kind], begun, reference, REQUIRED)
     organisation = _named(session, "organisation", values.get("organisation"))
     assert organisation is not None  # noqa: S101 - a missing one is a problem of the field
     stem = f"{kind}-{organisation.code.removeprefix('gov-')}-"[:72]
@@ -222,8 +211,11 @@ def edit_entry(
         raise Conflict("entry_changed", revision=entry.revision)
     before = content(entry)
     public = entry.status in (EntryStatus.PUBLISHED, EntryStatus.SUBMITTED)
-    given = {**before, **data} if public else data
-    values = _load(EntryKind(entry.kind), given, reference, whole=public)
+    schema = ENTRY_SCHEMAS[EntryKind(entry.kind)]
+    if public:
+        values = load(schema, {**before, **data}, reference)
+    else:
+        values = load_draft(schema, data, reference, REQUIRED)
     write_entry(session, entry, values)
     entry.organisation_id = entry.organisation.id
     _require_own(entry, by)
@@ -267,7 +259,7 @@ def submit_entry(
     InvalidInput
         For what is missing, and for a date or a certificate that has run out.
     """
-    _load(EntryKind(entry.kind), content(entry), reference, whole=True)
+    load(ENTRY_SCHEMAS[EntryKind(entry.kind)], content(entry), reference)
     if not entry.is_current(today):
         raise InvalidInput({"valid_until": [("past_date", {})]})
     before = _status(entry)

@@ -24,7 +24,7 @@ from broker.news import (
 )
 from broker.reference import Reference
 from broker.references import next_reference
-from broker.schemas import NeedSchema, OfferSchema, load
+from broker.schemas import NeedSchema, OfferSchema, load, load_draft
 from models import (
     LIVE,
     POST_LIFE,
@@ -209,13 +209,6 @@ REQUIRED = ("title", "description", "support")
 """Fields that a draft may leave empty, and a post that others read may not."""
 
 
-def _load_draft(kind: str, data: Mapping[str, Any], reference: Reference) -> dict[str, Any]:
-    """Check what is filled in; required fields may still be missing or empty."""
-    empty = {name: data[name] for name in REQUIRED if name in data and not data[name]}
-    filled = {name: value for name, value in data.items() if name not in empty}
-    return {**load(SCHEMAS[kind], filled, reference, partial=True), **empty}
-
-
 def check_post(
     by: User, kind: str, data: Mapping[str, Any], reference: Reference
 ) -> dict[str, Any]:
@@ -249,7 +242,8 @@ def save_draft(
     InvalidInput
         For fields that are filled in wrongly.
     """
-    values = _load_draft(kind, {**blank(by, kind), **data}, reference)
+    begun = {**blank(by, kind), **data}
+    values = load_draft(SCHEMAS[kind], begun, reference, REQUIRED)
     _check_owner(values, by, kind, reference)
     post = CLASSES[kind](
         organisation=by.organisation,
@@ -294,7 +288,7 @@ def edit_post(
     if live or post.status in (PostStatus.SUBMITTED, PostStatus.TO_ENDORSE):
         values = load(SCHEMAS[post.kind], {**before, **data}, reference)
     else:
-        values = _load_draft(post.kind, data, reference)
+        values = load_draft(SCHEMAS[post.kind], data, reference, REQUIRED)
     _check_owner(values, by, post.kind, reference)
     _check_capacity(post, values)
     write(post, values)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -529,6 +529,21 @@ def load(
             return dict(schema(partial=partial).load(data))
         except ValidationError as error:
             raise InvalidInput(_listed(error.normalized_messages())) from error
+
+
+def load_draft(
+    schema: type[Schema], data: Mapping[str, Any], reference: Reference, may_lack: Iterable[str]
+) -> dict[str, Any]:
+    """Check what is filled in of a draft; the fields ``may_lack`` may be missing, or still empty.
+
+    Raises
+    ------
+    InvalidInput
+        For fields that are filled in wrongly.
+    """
+    empty = {name: data[name] for name in may_lack if name in data and not data[name]}
+    filled = {name: value for name, value in data.items() if name not in empty}
+    return {**load(schema, filled, reference, partial=True), **empty}
 
 
 def _listed(problems: Any) -> Any:

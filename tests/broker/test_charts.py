@@ -85,6 +85,13 @@ def test_a_field_of_nothing_says_nothing_and_leads_nowhere():
     assert "0" not in texts(drawn)
 
 
+def test_a_label_that_does_not_fit_ends_in_an_ellipsis_and_is_whole_in_its_title():
+    label = "Contabilidade ambiental e internalização de todos os custos"
+    drawn = draw_heat_table(["a"] * 5, [HeatRow(label, (HeatCell(1, 1),) * 5)], "x")
+    assert sum(text.endswith("…") for text in texts(drawn)) == 1
+    assert f"<title>{label}</title>" in drawn
+
+
 def test_a_field_takes_the_colour_of_what_there_is_more_of():
     cells = (HeatCell(3, 1), HeatCell(1, 3), HeatCell(2, 2))
     drawn = draw_heat_table(["a", "b", "c"], [HeatRow("Water", cells)], "x")
