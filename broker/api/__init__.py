@@ -28,7 +28,7 @@ from broker.api import (
     reports,
     rounds,
 )
-from broker.api.answers.common import Problem
+from broker.api.answers.values import Problem
 from broker.schemas import LARGEST_AMOUNT, Code, Money
 from broker.web.addresses import CodeConverter, NumberConverter
 from models import SCOPES

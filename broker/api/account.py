@@ -6,8 +6,8 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from broker.api.answers.common import plain, text
 from broker.api.answers.organisations import OrganisationName, organisation_name
+from broker.api.answers.values import plain, text
 from broker.api.caller import token
 from broker.api.door import Door
 from broker.web.access import SIGNED_IN

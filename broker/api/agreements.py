@@ -37,8 +37,8 @@ from broker.api.answers.agreements import (
     whole_agreement,
 )
 from broker.api.answers.agreements import agreement as told
-from broker.api.answers.common import listed
-from broker.api.cursors import SliceQuery, slice_of
+from broker.api.answers.values import listed
+from broker.api.cursors import SliceQuery, one_of, slice_of
 from broker.api.door import Door
 from broker.api.matches import PAIR
 from broker.interests import find_match
@@ -70,12 +70,12 @@ class RegisterQuery(SliceQuery):
     """The filters of the register: those of its page."""
 
     scope = fields.String(
-        validate=validate.OneOf(("register", "mine", "negotiations")),
+        validate=one_of(("register", "mine", "negotiations")),
         load_default="register",
         metadata={"description": "`mine` and `negotiations` are for parties and moderators."},
     )
-    status = fields.List(fields.String(validate=validate.OneOf([str(s) for s in AgreementStatus])))
-    kind = fields.List(fields.String(validate=validate.OneOf([str(k) for k in AgreementKind])))
+    status = fields.List(fields.String(validate=one_of(map(str, AgreementStatus))))
+    kind = fields.List(fields.String(validate=one_of(map(str, AgreementKind))))
     theme = fields.List(fields.String(validate=validate.Length(max=64)))
     country = fields.List(fields.String(validate=validate.Length(max=2)))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import current_app, request
+from flask_babel import lazy_gettext as _l
 from itsdangerous import BadSignature, URLSafeSerializer
 from marshmallow import fields, validate
 from sqlalchemy import ColumnElement, Select, and_, or_
@@ -22,12 +23,18 @@ SLICE, MOST = 25, 100
 """Rows of a slice, where nothing is said, and at most."""
 
 
+def one_of(values: Iterable[str]) -> validate.OneOf:
+    """A check of a parameter that names one of a few; tells which, in the reader's language."""
+    return validate.OneOf(tuple(values), error=_l("Choose one of: {choices}."))
+
+
 class SliceQuery(Strict):
     """Which slice of a list is asked for."""
 
     limit = fields.Integer(
         load_default=SLICE,
-        validate=validate.Range(1, MOST),
+        validate=validate.Range(1, MOST, error=_l("Give a number from {min} to {max}.")),
+        error_messages={"invalid": _l("This is not a number.")},
         metadata={"description": "Rows of the slice."},
     )
     cursor = fields.String(

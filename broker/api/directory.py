@@ -7,9 +7,9 @@ from typing import Any
 from flask import url_for
 from marshmallow import Schema, fields, validate
 
-from broker.api.answers.common import LinksSaid, listed, plain, slice_schema, text
 from broker.api.answers.organisations import OrganisationName, organisation_name
-from broker.api.cursors import SliceQuery, slice_of
+from broker.api.answers.values import LinksSaid, listed, plain, slice_schema, text
+from broker.api.cursors import SliceQuery, one_of, slice_of
 from broker.api.door import Door
 from broker.directory import WHOLE, get_entry, visible_content
 from broker.directory_search import (
@@ -39,14 +39,14 @@ class DirectoryQuery(SliceQuery):
         validate=validate.Length(max=200),
         metadata={"description": "Words in any text; typing errors are forgiven."},
     )
-    kind = fields.List(fields.String(validate=validate.OneOf([str(kind) for kind in EntryKind])))
+    kind = fields.List(fields.String(validate=one_of(map(str, EntryKind))))
     theme = _codes()
     country = _codes()
     subregion = _codes()
     sector = _codes()
     language = _codes()
     organisation = fields.String(validate=validate.Length(max=64))
-    sort = fields.String(validate=validate.OneOf(tuple(SORTS)), load_default="newest")
+    sort = fields.String(validate=one_of(SORTS), load_default="newest")
 
 
 class EntrySaid(Schema):

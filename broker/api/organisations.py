@@ -7,12 +7,12 @@ from typing import Any
 from marshmallow import fields, validate
 
 from broker.accounts import find_organisation
-from broker.api.answers.common import listed
 from broker.api.answers.organisations import (
     OrganisationSaid,
     OrganisationSlice,
     whole_organisation,
 )
+from broker.api.answers.values import listed
 from broker.api.cursors import SliceQuery, slice_of
 from broker.api.door import Door
 from broker.secretariat import find_organisations

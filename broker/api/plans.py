@@ -26,7 +26,6 @@ from broker.action_plan import (
     save_line,
     settle_plan,
 )
-from broker.api.answers.common import listed
 from broker.api.answers.plans import (
     BroughtSaid,
     CandidateList,
@@ -44,8 +43,10 @@ from broker.api.answers.plans import (
 from broker.api.answers.plans import common as told_common
 from broker.api.answers.plans import plan as told
 from broker.api.answers.posts import short_post
+from broker.api.answers.values import listed
 from broker.api.cursors import SliceQuery, slice_of
 from broker.api.door import Door
+from broker.messages import FIELD_PROBLEMS
 from broker.plan_choice import ChoiceSchema, candidates, choose_line, common_lines, release_line
 from broker.plan_files import bring_matrix
 from broker.plan_support import (
@@ -77,7 +78,9 @@ class PlanQuery(SliceQuery):
     """Which plans are asked for."""
 
     starts = fields.Integer(
-        validate=validate.Range(1990, 2100), metadata={"description": "First year of the cycle."}
+        validate=validate.Range(1990, 2100, error=FIELD_PROBLEMS["cycle_year"]),
+        error_messages={"invalid": FIELD_PROBLEMS["cycle_year"]},
+        metadata={"description": "First year of the cycle."},
     )
     scope = fields.String(validate=validate.Length(1, 16))
 

@@ -9,7 +9,6 @@ from flask import request
 from marshmallow import fields, validate
 from sqlalchemy.orm import selectinload
 
-from broker.api.answers.common import listed, plain
 from broker.api.answers.posts import (
     NeedSaid,
     NeedSlice,
@@ -18,7 +17,8 @@ from broker.api.answers.posts import (
     VersionSaid,
     whole_post,
 )
-from broker.api.cursors import SliceQuery, slice_of
+from broker.api.answers.values import listed, plain
+from broker.api.cursors import SliceQuery, one_of, slice_of
 from broker.api.door import Door
 from broker.desk import own_posts
 from broker.posts import (
@@ -68,9 +68,9 @@ class PostQuery(SliceQuery):
     )
     organisation = fields.String(validate=validate.Length(max=64))
     open = fields.String(
-        validate=validate.OneOf(("0", "1")), metadata={"description": "1: only what is open now."}
+        validate=one_of(("0", "1")), metadata={"description": "1: only what is open now."}
     )
-    sort = fields.String(validate=validate.OneOf(tuple(SORTS)), load_default="newest")
+    sort = fields.String(validate=one_of(SORTS), load_default="newest")
 
 
 FilterQuery: Any = type(
@@ -83,7 +83,7 @@ FilterQuery: Any = type(
 class OwnQuery(SliceQuery):
     """One's own posts, of one status or of all."""
 
-    status = fields.String(validate=validate.OneOf([str(status) for status in PostStatus]))
+    status = fields.String(validate=one_of(map(str, PostStatus)))
 
 
 def _post(kind: str, post_id: int) -> Any:

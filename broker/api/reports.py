@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import INCLUDE, Schema, fields
 
-from broker.api.answers.common import text
+from broker.api.answers.values import text
 from broker.api.door import Door
 from broker.overview import survey
 from broker.report.json_form import as_json

@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy.orm import selectinload
 
-from broker.api.answers.common import listed
 from broker.api.answers.rounds import (
     ProposalList,
     ProposalSaid,
@@ -17,6 +16,7 @@ from broker.api.answers.rounds import (
     round_version,
 )
 from broker.api.answers.rounds import clearing_round as told
+from broker.api.answers.values import listed
 from broker.api.cursors import SliceQuery, slice_of
 from broker.api.door import Door
 from broker.clearing import (

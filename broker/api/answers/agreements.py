@@ -8,10 +8,10 @@ from flask import url_for
 from marshmallow import Schema, fields
 
 from broker.agreements import standing
-from broker.api.answers.common import LinksSaid, maybe, plain, slice_schema, text, told
 from broker.api.answers.indicators import IndicatorRow, indicator
 from broker.api.answers.organisations import OrganisationName, organisation_name
 from broker.api.answers.posts import ShortPost, short_post
+from broker.api.answers.values import LinksSaid, maybe, plain, slice_schema, text, told
 from broker.schemas import TermsSchema
 from broker.terms import terms_content
 from broker.web.access import reader

@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from broker.api.answers.common import maybe, plain, text
+from broker.api.answers.values import maybe, plain, text
 from models import Indicator, PlanIndicator
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from flask import url_for
 from marshmallow import Schema, fields
 
-from broker.api.answers.common import LinksSaid, maybe, plain, text
 from broker.api.answers.posts import ShortPost, short_post
+from broker.api.answers.values import LinksSaid, maybe, plain, text
 from broker.engine import Standing
 from broker.explanations import (
     change_sentence,

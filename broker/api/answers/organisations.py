@@ -7,7 +7,7 @@ from typing import Any
 from flask import url_for
 from marshmallow import Schema, fields
 
-from broker.api.answers.common import LinksSaid, maybe, slice_schema, text
+from broker.api.answers.values import LinksSaid, maybe, slice_schema, text
 from broker.web.reading import language
 from models import Organisation
 

@@ -8,10 +8,10 @@ from flask import url_for
 from marshmallow import Schema, fields
 
 from broker.action_plan import LineSchema, Progress, content_of_line
-from broker.api.answers.common import AMOUNT, LinksSaid, maybe, plain, slice_schema, text, told
 from broker.api.answers.indicators import IndicatorRow, indicator
 from broker.api.answers.organisations import OrganisationName, organisation_name
 from broker.api.answers.posts import ShortPost, short_post
+from broker.api.answers.values import AMOUNT, LinksSaid, maybe, plain, slice_schema, text, told
 from broker.plan_choice import Candidate, Common
 from broker.plan_files import scope_name
 from broker.plan_support import Known

@@ -7,8 +7,8 @@ from typing import Any
 from flask import url_for
 from marshmallow import Schema, fields
 
-from broker.api.answers.common import AMOUNT, LinksSaid, plain, slice_schema, text, told
 from broker.api.answers.organisations import OrganisationName, organisation_name
+from broker.api.answers.values import AMOUNT, LinksSaid, plain, slice_schema, text, told
 from broker.posts import possible_actions, seals_money, visible_content
 from broker.schemas import NeedSchema, OfferSchema
 from broker.web.access import reader

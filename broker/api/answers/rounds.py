@@ -7,8 +7,8 @@ from typing import Any
 from flask import url_for
 from marshmallow import Schema, fields
 
-from broker.api.answers.common import LinksSaid, maybe, plain, slice_schema, text
 from broker.api.answers.posts import ShortPost, short_post
+from broker.api.answers.values import LinksSaid, maybe, plain, slice_schema, text
 from broker.clearing import seals_grant
 from broker.clearing_money import without_sealed
 from models import ClearingRound, RoundProposal, RoundVersion, User

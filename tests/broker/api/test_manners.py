@@ -59,6 +59,16 @@ def test_problems_are_told_in_the_callers_language(client, language, words):
     assert words in answer.json["detail"]
 
 
+def test_a_parameter_is_refused_in_words_of_ours(program):
+    for query, words in (
+        ("sort=best", "Choose one of: newest, oldest, closing, title."),
+        ("limit=0", "Give a number from 1 to 100."),
+        ("limit=many", "This is not a number."),
+    ):
+        problems = program().get(f"/needs?{query}").json["errors"]
+        assert list(problems.values()) == [[words]]
+
+
 def test_pages_of_other_sites_read_what_is_public_and_nothing_else(program):
     public = program().get("/needs", headers={"Origin": "https://other.example"})
     assert public.headers["Access-Control-Allow-Origin"] == "*"
