@@ -26,7 +26,7 @@ from models import (
 STATES = {
     "waiting": _l("waits for the focal point"),
     "endorsed": _l("endorsed"),
-    "returned": _l("returned"),
+    "returned": _l("returned to its writer"),
     "taken_back": _l("taken back before an answer"),
 }
 """What has become of a need that a colleague sent to her focal point → its name."""

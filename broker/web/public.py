@@ -21,10 +21,13 @@ from broker.sources import DOCUMENTS
 from broker.tile_map import Tile, draw_tile_map
 from broker.web.access import EVERYBODY, allow
 from broker.web.directory import SHELF_NAMES, SHELVES
-from broker.web.presentation import PAGE_SIZE, label, number
+from broker.web.presentation import label, number
 from broker.web.reading import database, exchange, language, today
 
 pages = Blueprint("public", __name__)
+
+FEW = 8
+"""Posts and agreements that an organisation's page shows; each list leads to all of them."""
 
 
 @pages.get("/")
@@ -104,7 +107,7 @@ def organisation(code: str) -> Any:
     counts = {"need": standing.needs, "offer": standing.offers}
     posts = {
         kind: session.scalars(
-            find_posts(PostFilter(kind, organisation=code, open_only=True)).limit(PAGE_SIZE)
+            find_posts(PostFilter(kind, organisation=code, open_only=True)).limit(FEW)
         ).all()
         for kind in ("need", "offer")
     }
@@ -114,7 +117,7 @@ def organisation(code: str) -> Any:
         organisation=found,
         posts=posts,
         counts=counts,
-        agreements=session.scalars(agreements.limit(PAGE_SIZE)).all(),
+        agreements=session.scalars(agreements.limit(FEW)).all(),
         agreement_count=count(session, agreements),
         programmes=programmes_of(session, found),
         rating=average_rating(session, found),
