@@ -6,13 +6,18 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from broker.commands.terminal import FAILED, open_exchange, progress_bar, spoken_language
 from broker.exchange import Exchange
+from broker.reference import Reference
+from matching import MICRO
 from models import LANGUAGES, DomainError, Need, Offer
+
+if TYPE_CHECKING:
+    from broker.matches import Apart
 
 
 @click.command()
@@ -28,34 +33,42 @@ def match(reference: str | None, run_id: int | None) -> None:
 
     With --replay nothing is stored; the exit code is 1 if the same input gave another result.
     """
-    from broker.explanations import reason_sentence
-    from broker.matches import ranked_offers
-    from broker.runs import run_matching
-
     exchange = open_exchange()
-    language = spoken_language()
     if run_id is not None:
         _replay(exchange, run_id)
-        return
-    if reference is None:
-        with exchange.writing() as session:
-            run = run_matching(exchange, session, None, progress=progress_bar)
-            click.echo(
-                f"Run {run.id}: {run.needs} needs, {run.offers} offers, "
-                f"{run.eligible_pairs} eligible pairs, {run.matches} matches, "
-                f"{run.unmet_needs} unmet needs, {run.seconds:.2f} s."
-            )
-        return
+    elif reference is not None:
+        _rank_offers(exchange, reference)
+    else:
+        _match_book(exchange)
+
+
+def _match_book(exchange: Exchange) -> None:
+    from broker.runs import run_matching
+
+    with exchange.writing() as session:
+        run = run_matching(exchange, session, None, progress=progress_bar)
+        click.echo(
+            f"Run {run.id}: {run.needs} needs, {run.offers} offers, "
+            f"{run.eligible_pairs} eligible pairs, {run.matches} matches, "
+            f"{run.unmet_needs} unmet needs, {run.seconds:.2f} s."
+        )
+
+
+def _rank_offers(exchange: Exchange, reference: str) -> None:
+    from broker.explanations import reason_sentence
+    from broker.matches import ranked_offers
+
     with exchange.reading() as session:
-        need = _post(session, Need, reference)
-        ranked = ranked_offers(exchange, session, need, on=exchange.today())
-        for match_ in ranked:
-            reason = reason_sentence(match_.reason, exchange.reference, language)
+        ranked = ranked_offers(
+            exchange, session, _post(session, Need, reference), on=exchange.today()
+        )
+        for match in ranked:
+            reason = reason_sentence(match.reason, exchange.reference, spoken_language())
             click.echo(
-                f"{match_.points:6.2f}  {match_.band:<8}  {match_.offer.reference:<28} {reason}"
+                f"{match.points:6.2f}  {match.band:<8}  {match.offer.reference:<28} {reason}"
             )
-        if not ranked:
-            click.echo("No offer on the exchange can serve this need now.")
+    if not ranked:
+        click.echo("No offer on the exchange can serve this need now.")
 
 
 def _replay(exchange: Exchange, run_id: int) -> None:
@@ -80,46 +93,48 @@ def explain(need_reference: str, offer_reference: str, as_object: bool) -> None:
     Both are references, e.g. need-pe-016. At the end stand the edits that would raise the score
     most.
     """
-    from broker.explanations import (
-        COMPONENT_NAMES,
-        change_sentence,
-        contribution_sentences,
-        failure_sentence,
-    )
     from broker.matches import take_apart
 
     exchange = open_exchange()
-    language = spoken_language()
     with exchange.reading() as session:
         need = _post(session, Need, need_reference)
         offer = _post(session, Offer, offer_reference)
         pair = take_apart(exchange, session, need, offer, on=exchange.today())
         if as_object:
             click.echo(json.dumps(asdict(pair), default=_plain, ensure_ascii=False))
-            return
-        found = pair.explanation
-        for failure in found.failures:
-            click.echo(failure_sentence(failure, exchange.reference, language))
-        if found.failures:
-            click.echo(
-                f"Without that: {pair.why_not.points:.1f} points, "
-                f"rank {pair.why_not.rank} of {pair.why_not.eligible + 1}."
-            )
-            return
-        click.echo(
-            f"{found.points:.2f} points ({found.band}), "
-            f"rank {pair.why_not.rank} of {pair.why_not.eligible}."
-        )
-        for part in found.contributions:
-            name = COMPONENT_NAMES[part.component]
-            most = part.possible / 1_000_000
-            click.echo(f"  {part.points:6.2f} of {most:5.2f}  {name}")
-            for _name, _state, words in contribution_sentences(part, exchange.reference, language):
-                click.echo(f"                   {words}")
-        for change in pair.changes:
-            click.echo(
-                f"  +{change.gained / 1_000_000:.1f}  {change_sentence(change, exchange.reference, language)}"
-            )
+        elif pair.explanation.failures:
+            _tell_why_not(pair, exchange.reference)
+        else:
+            _tell_score(pair, exchange.reference)
+
+
+def _tell_why_not(pair: Apart, reference: Reference) -> None:
+    from broker.explanations import failure_sentence
+
+    for failure in pair.explanation.failures:
+        click.echo(failure_sentence(failure, reference, spoken_language()))
+    without = pair.why_not
+    click.echo(
+        f"Without that: {without.points:.1f} points, rank {without.rank} of {without.eligible + 1}."
+    )
+
+
+def _tell_score(pair: Apart, reference: Reference) -> None:
+    from broker.explanations import COMPONENT_NAMES, change_sentence, contribution_sentences
+
+    language, found = spoken_language(), pair.explanation
+    click.echo(
+        f"{found.points:.2f} points ({found.band}), "
+        f"rank {pair.why_not.rank} of {pair.why_not.eligible}."
+    )
+    for part in found.contributions:
+        most = part.possible / MICRO
+        click.echo(f"  {part.points:6.2f} of {most:5.2f}  {COMPONENT_NAMES[part.component]}")
+        for _name, _state, words in contribution_sentences(part, reference, language):
+            click.echo(f"                   {words}")
+    for change in pair.changes:
+        sentence = change_sentence(change, reference, language)
+        click.echo(f"  +{change.points:.1f}  {sentence}")
 
 
 def _post(session: Any, kind: type[Any], reference: str) -> Any:
