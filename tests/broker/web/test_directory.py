@@ -57,7 +57,7 @@ def test_everybody_finds_an_entry_and_reads_all_but_the_contact(exchange, client
         source_address="https://www.example.org/tanneries",
     )
     listed = client.get("/directory?q=taneries").text
-    assert "Closed wash water in tanneries" in listed
+    assert "Closed wash water in <mark>tanneries</mark>" in listed
     assert "Good practice" in listed
     page = client.get(f"/directory/entries/{number}").text
     for words in (
@@ -111,7 +111,7 @@ def test_readers_see_an_entry_in_their_own_language(exchange, client, sign_in):
     untold = publish(exchange, translations={"es": {"title": "", "summary": ""}}, title="Whey")
     client.post("/language/es")
     listed = client.get("/directory?q=curtiembre").text
-    assert '<span lang="es">Agua en curtiembres</span>' in listed
+    assert '<span lang="es">Agua en <mark>curtiembres</mark></span>' in listed
     assert "Se reúsa el agua de remojo." in listed
     page = client.get(f"/directory/entries/{number}").text
     assert "<title>Agua en curtiembres" in page

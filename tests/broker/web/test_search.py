@@ -6,6 +6,7 @@ import pytest
 
 from models import PostStatus, Role
 from tests.broker.factories import post_need, post_offer
+from tests.broker.web.test_directory import publish
 from tests.broker.web.test_posts import titles
 
 
@@ -23,6 +24,14 @@ def test_the_box_finds_needs_and_offers_in_every_language(client, book):
     assert titles(page) == ["Água limpa", "Clean water for &lt;b&gt;towns&lt;/b&gt;"]
     assert "1 need" in page
     assert "1 offer" in page
+
+
+def test_the_box_finds_entries_of_the_directories_too(exchange, client, book):
+    number = publish(exchange, title="Agua en curtiembres", language="es", themes=["water"])
+    page = client.get("/search?q=agua").text
+    assert "1 entry of the directories" in page
+    assert f"/directory/entries/{number}" in page
+    assert "<mark>Agua</mark> en curtiembres" in page
 
 
 def test_the_box_shows_drafts_to_their_own_side_alone(client, book, sign_in):
