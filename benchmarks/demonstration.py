@@ -46,7 +46,7 @@ EVERYONE = "secretariat@demo.example"
 """Reads the matches of every need."""
 FOCAL_POINT, HER_NEED = "focal.pe@demo.example", "need-pe-016"
 SIGN_IN_LIMIT = "1000 per minute"
-START_SECONDS = 60
+START_SECONDS = 180
 BROWSER = {"Accept-Encoding": "gzip, deflate, br, zstd", "Accept-Language": "es"}
 
 
@@ -138,7 +138,7 @@ def served(home: Path) -> Iterator[tuple[str, int]]:
             yield host, port
         finally:
             server.terminate()
-            server.wait(timeout=30)
+            server.wait(timeout=START_SECONDS)
 
 
 def _wait_for(server: subprocess.Popen[bytes], host: str, port: int, log: Path) -> None:

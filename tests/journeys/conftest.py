@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from flask import Flask
-from flask_babel import Babel
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from sqlalchemy import select
 
-from broker.demonstration import load_exchange
+from benchmarks.demonstration import load_demonstration, match_book, served
 from broker.exchange import Exchange
-from broker.paths import FIXTURES
-from broker.reference_data import load_reference_data
-from broker.runs import run_matching
 from broker.settings import Settings
-from models import schema
+from models import AgreementStatus, Need, Offer, PostStatus
+from tests.factories import make_agreement
+from tests.journeys.reading import follow
 
 PASSWORD = "four unrelated words"
+
+PATIENCE = 60_000
+"""Milliseconds that a page has to come, or to become what is expected of it: machines differ."""
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
@@ -36,6 +36,8 @@ CHROMIUM_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+expect.set_options(timeout=PATIENCE)
 
 
 @dataclass(frozen=True)
@@ -48,63 +50,54 @@ class Site:
 
 @pytest.fixture(scope="session")
 def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demonstration exchange, loaded and matched with the real encoder."""
-    home = tmp_path_factory.mktemp("demonstration")
-    exchange = Exchange(Settings(home=home).completed())
-    schema.upgrade(exchange.database)
-    speaking = Flask("journeys")
-    Babel(speaking)
-    with speaking.app_context():
-        with exchange.writing() as session:
-            load_reference_data(session, FIXTURES / "reference")
-        with exchange.writing() as session:
-            load_exchange(
-                session,
-                FIXTURES / "demo",
-                exchange.reference,
-                today=exchange.today(),
-                password=PASSWORD,
-            )
-        with exchange.writing() as session:
-            run_matching(exchange, session, None)
-    exchange.database.dispose()
+    """The demonstration exchange, loaded and matched with the real encoder.
+
+    The first worker that asks for it makes it, and the others take the same.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    home = folder / "demonstration"
+    with (folder / "demonstration.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not home.exists():
+            making = Path(tempfile.mkdtemp(dir=folder))
+            load_demonstration(making, PASSWORD)
+            match_book(making)
+            making.rename(home)
     return home
+
+
+@contextmanager
+def _served(home: Path) -> Iterator[Site]:
+    with served(home) as (host, port):
+        yield Site(f"http://{host}:{port}", home)
 
 
 @pytest.fixture
 def site(demonstration: Path, tmp_path: Path) -> Iterator[Site]:
     """The demonstration served from a copy of its own, so that journeys do not meet."""
-    home = tmp_path / "home"
-    shutil.copytree(demonstration, home)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        **os.environ,
-        "BROKER_HOME": str(home),
-        "BROKER_PORT": str(port),
-        "BROKER_SIGN_IN_LIMIT": "1000 per minute",
-    }
-    with (tmp_path / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "broker", "serve"], env=environment, stdout=log, stderr=log
+    home = shutil.copytree(demonstration, tmp_path / "home")
+    with _served(home) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def standing_site(demonstration: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One for all journeys that only look, with agreements at two points of their lives."""
+    home = shutil.copytree(demonstration, tmp_path_factory.mktemp("standing") / "home")
+    exchange = Exchange(Settings(home=home, encoder="none").completed())
+    with exchange.writing() as session:
+        needs = session.scalars(
+            select(Need).where(Need.status == PostStatus.PUBLISHED, Need.country_code == "PE")
         )
-        try:
-            _wait_until_served(port, server)
-            yield Site(f"http://127.0.0.1:{port}", home)
-        finally:
-            server.terminate()
-            server.wait(timeout=90)
-
-
-def _wait_until_served(port: int, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
-        assert server.poll() is None, "the server stopped: see server.log in the test's folder"
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise TimeoutError("the server did not answer within 30 seconds")
+        offers = session.scalars(select(Offer).where(Offer.status == PostStatus.PUBLISHED))
+        statuses = (AgreementStatus.SIGNED, AgreementStatus.PROPOSED)
+        for need, offer, status in zip(needs, offers, statuses, strict=False):
+            make_agreement(session, need, offer, status=status)
+    exchange.database.dispose()
+    with _served(home) as site:
+        yield site
 
 
 @pytest.fixture(scope="session")
@@ -141,7 +134,7 @@ def reader(site: Site, browser: Browser) -> Iterator[Reader]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on(
             "console",
@@ -155,7 +148,7 @@ def reader(site: Site, browser: Browser) -> Iterator[Reader]:
             page.goto("/sign-in")
             page.fill("#email", email)
             page.fill("#password", PASSWORD)
-            page.click("main form button")
+            follow(page, "main form button")
             page.wait_for_url("**/desk")
         return page
 

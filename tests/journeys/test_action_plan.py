@@ -13,6 +13,7 @@ from broker.exchange import Exchange
 from broker.paths import FIXTURES
 from broker.plan_examples import load_plans
 from broker.settings import Settings
+from tests.journeys.reading import fits, follow
 
 pytestmark = pytest.mark.browser
 
@@ -61,7 +62,7 @@ def _bring(page, content):
             "buffer": content,
         },
     )
-    page.click("form[action$='/matrix'] button")
+    follow(page, "form[action$='/matrix'] button")
 
 
 @pytest.mark.parametrize(("locale", "width"), [("es", 390), ("en", 1280)])
@@ -70,9 +71,9 @@ def test_a_coordinator_fills_in_the_matrix_chooses_and_is_refused_a_fifth_line(
 ):
     subregion, refusal = WORDS[locale]
     page = reader("coordinator.andean@demo.example", locale=locale, width=width)
-    page.click(f".languages button[lang={locale}]")
+    follow(page, f".languages button[lang={locale}]")
     page.goto("/plans?starts=2007")
-    page.locator("main ul a", has_text=subregion).click()
+    follow(page, page.locator("main ul a", has_text=subregion))
     address = page.url
 
     # The matrix goes out, and comes back with three new lines, one of them of no dimension.
@@ -89,7 +90,7 @@ def test_a_coordinator_fills_in_the_matrix_chooses_and_is_refused_a_fifth_line(
     assert row is not None
     assert int(row.group()) == before + 2 + NEW_ROWS
     expect(lines).to_have_count(before)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert fits(page)
 
     # Mended, all of it is taken in.
     _bring(page, _filled(given, "3"))
@@ -97,13 +98,13 @@ def test_a_coordinator_fills_in_the_matrix_chooses_and_is_refused_a_fifth_line(
     expect(lines).to_have_count(before + NEW_ROWS)
 
     # The dimension has three lines now; the fourth is chosen with the evidence in view.
-    page.click("main a[href$='/choose']")
+    follow(page, "main a[href$='/choose']")
     candidate = page.locator("main section.card-plain").first
     for reason in ("Lo pide la mayoría de los países", "Una más"):
         expect(candidate.locator("a[href*='/needs?']")).to_contain_text(re.compile("[0-9]"))
         candidate.locator("summary").click()
         candidate.locator("[name=reason]").fill(reason)
-        candidate.locator("button").click()
+        follow(page, candidate.locator("button"))
         expect(page.locator("[role=status], main [role=alert]").first).to_be_visible()
     refused = page.locator("main [role=alert]")
     expect(refused).to_contain_text(refusal)

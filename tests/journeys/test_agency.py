@@ -11,6 +11,7 @@ from broker.exchange import Exchange
 from broker.settings import Settings
 from models import Need, Offer, User
 from tests.broker.factories import days, post_need, post_offer
+from tests.journeys.reading import fits, follow
 
 pytestmark = pytest.mark.browser
 
@@ -63,25 +64,25 @@ def _sign(exchange, session, bank: User, peru: User, need: Need, offer: Offer) -
 def test_a_part_of_a_need_is_covered_and_a_third_match_on_two_places_is_refused(reader, book):
     # The bank finds the need in its one list, and covers sixty per cent of it.
     bank = reader("officer.iadb@demo.example")
-    bank.click("main a[href='/desk/ranked-needs']")
+    follow(bank, "main a[href='/desk/ranked-needs']")
     bank.select_option("#theme", "sustainable_public_procurement")
-    bank.click("form.find button")
+    follow(bank, "form.find button")
     expect(bank.locator("ol.post-list").first).to_contain_text("Buyers of all ministries")
     bank.goto(f"/matches/{book['large']}/{book['wide']}")
     bank.fill("#share", "60")
-    bank.click("form[action$='/interest'] button")
+    follow(bank, "form[action$='/interest'] button")
     expect(bank.locator("main")).to_contain_text("60 % of the need")
 
     # The country sees it on its telephone, in Spanish: on the desk, and on the need.
     peru = reader("focal.pe@demo.example", width=390)
     peru.goto(f"/needs/{book['large']}")
     expect(peru.locator("#interest")).to_contain_text("60 %")
-    assert peru.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    peru.locator("#interest a[href*='/matches/']").click()
-    peru.click("form[action$='/answer'] button[value=true]")
+    assert fits(peru)
+    follow(peru, "#interest a[href*='/matches/']")
+    follow(peru, "form[action$='/answer'] button[value=true]")
 
     # The agreement starts from what was said.
-    peru.click("main a[href*='/agreements/new']")
+    follow(peru, "main a[href*='/agreements/new']")
     expect(peru.locator("[name=places]")).to_have_value("30")
 
     # Two places are taken: a third match is refused, and both sides read why.

@@ -7,6 +7,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.journeys.reading import fits, follow
+
 pytestmark = pytest.mark.browser
 
 TITLE = "plantas pesqueras de Chimbote"
@@ -19,32 +21,33 @@ def test_an_alert_of_a_saved_search_arrives_and_is_ended_by_its_link(site, reade
     bank.click("details.save-search summary")
     bank.fill("#search-name", "What Peru needs")
     bank.select_option("#search-frequency", "at_once")
-    bank.click("details.save-search form button")
+    follow(bank, "details.save-search form button")
     expect(bank.locator("main")).to_contain_text("Your search is saved as “What Peru needs”.")
-    assert bank.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert fits(bank)
     expect(bank.locator(".masthead a[href='/notices'] .count-badge")).to_have_count(0)
 
     # The secretariat, in Spanish, publishes a need that Peru has submitted.
     office = reader("secretariat@demo.example")
     office.goto("/secretariat/queue")
-    office.locator("main li", has_text=TITLE).locator("form[action$='/publish'] button").click()
-    office.wait_for_url("**/secretariat/queue")
+    item = office.locator("main li", has_text=TITLE)
+    follow(office, item.locator("form[action$='/publish'] button"))
 
     # The officer finds the notice, goes to the need, and has read it.
     bank.goto("/searches")
     expect(bank.locator(".masthead a[href='/notices'] .count-badge")).to_contain_text("1")
-    bank.click(".masthead a[href='/notices']")
+    follow(bank, ".masthead a[href='/notices']")
     notice = bank.locator("ol.notices li", has_text=TITLE)
     expect(notice).to_contain_text("New for your search “What Peru needs”")
-    notice.locator("a.btn").click()
+    follow(bank, notice.locator("a.btn"))
     expect(bank.locator("h1")).to_contain_text(TITLE)
     bank.goto("/notices")
     expect(bank.locator(".masthead a[href='/notices'] .count-badge")).to_have_count(0)
 
     # The letter lies in the folder, in the officer's language; the clock may have been quicker.
     office.goto("/secretariat/mail")
-    office.click("form[action$='/mail/send'] button")
-    office.locator("ul.post-list li", has_text="officer.iadb@demo.example").locator("a").click()
+    follow(office, "form[action$='/mail/send'] button")
+    letter = office.locator("ul.post-list li", has_text="officer.iadb@demo.example")
+    follow(office, letter.locator("a"))
     text = office.locator(".card-plain.as-typed")
     expect(text).to_contain_text("New for your search “What Peru needs”")
     expect(office.frame_locator("iframe.mail-picture").locator("a").first).to_be_visible()
@@ -54,19 +57,19 @@ def test_an_alert_of_a_saved_search_arrives_and_is_ended_by_its_link(site, reade
     # Whoever opens the link has not signed in; opening it alone ends nothing.
     stranger = reader(locale="es")
     stranger.goto(link.group())
-    assert stranger.locator("html").get_attribute("lang") == "es"
+    expect(stranger.locator("html")).to_have_attribute("lang", "es")
     expect(stranger.locator("main")).to_contain_text("What Peru needs")
     bank.goto("/searches")
     expect(bank.locator("select[name=frequency]")).to_have_value("at_once")
-    stranger.click("main form button")
+    follow(stranger, "main form button")
     expect(stranger.locator("main .notice")).to_contain_text("What Peru needs")
     stranger.goto(link.group())
-    stranger.click("main form button")
+    follow(stranger, "main form button")
     expect(stranger.locator("main .notice")).to_be_visible()
 
     # The officer sees it at her search, and can have the letters back.
     bank.goto("/searches")
     expect(bank.locator("select[name=frequency]")).to_have_value("never")
     bank.select_option("select[name=frequency]", "weekly")
-    bank.click("main form[action^='/searches/'] button")
+    follow(bank, "main form[action^='/searches/'] button")
     expect(bank.locator("select[name=frequency]")).to_have_value("weekly")

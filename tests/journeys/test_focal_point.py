@@ -11,6 +11,7 @@ from sqlalchemy import select
 from broker.exchange import Exchange
 from broker.settings import Settings
 from models import Need, PostStatus
+from tests.journeys.reading import figure, figures, fits, follow, hand_in, path_of
 
 pytestmark = pytest.mark.browser
 
@@ -18,10 +19,6 @@ LIKE = "need-ar-101"
 """A need of Argentina: school canteens that buy from family farms."""
 ABSENT = "offer-tf-africa-002"
 """Courses for buyers, and yet not for this region."""
-
-
-def _points(cells: list[str]) -> list[float]:
-    return [float(re.sub(r"[^\d,]", "", cell).replace(",", ".")) for cell in cells]
 
 
 def _write_title(page: Page, title: str) -> None:
@@ -35,9 +32,9 @@ def _write_title(page: Page, title: str) -> None:
 def _go_on(page: Page, title: str) -> None:
     """Come back to it from the desk, and save it as a draft."""
     page.goto("/desk")
-    page.locator("main a", has_text=title).first.click()
+    follow(page, page.locator("main a", has_text=title).first)
     expect(page.locator("[name=title]")).to_have_value(title)
-    page.click(".form-foot [name=then][value=save]")
+    follow(page, ".form-foot [name=then][value=save]")
     expect(page.locator("h1")).to_contain_text(title)
 
 
@@ -53,13 +50,9 @@ def _decline_first(page: Page, need: str) -> str:
     pair = _ranked(page)[0]
     page.goto(pair)
     page.select_option("form[action$='/dismiss'] [name=reason]", index=1)
-    page.click("form[action$='/dismiss'] button")
+    follow(page, "form[action$='/dismiss'] button")
     expect(page.locator("main [role=status]").first).to_be_visible()
     return pair
-
-
-def _path(page: Page) -> str:
-    return re.sub(r"^https?://[^/]+", "", page.url).split("?")[0].split("#")[0]
 
 
 def test_a_focal_point_writes_is_told_decides_and_changes_her_mind(site, reader):
@@ -68,37 +61,36 @@ def test_a_focal_point_writes_is_told_decides_and_changes_her_mind(site, reader)
     title = "Compras de comedores escolares a la agricultura familiar de la sierra"
     _write_title(peru, title)
     _go_on(peru, title)
-    need = _path(peru)
+    need = path_of(peru)
     assert reader().goto(need).status == 404
 
     # While she writes she sees who could answer; before she hands in, that Argentina asks the same.
     peru.goto(f"/search?q={LIKE}")
-    peru.locator("main li h3 a").first.click()
+    follow(peru, peru.locator("main li h3 a").first)
     text = peru.locator("main .prose").first.inner_text()
     peru.goto(f"{need}/edit")
     peru.fill("[name=description]", text)
     peru.check("[name$='-kind'][value=capacity_building]")
     # The first advice of a process learns from all posts: it may take a while.
-    expect(peru.locator("#advice ol.likely li").first).to_be_visible(timeout=60_000)
+    expect(peru.locator("#advice ol.likely li").first).to_be_visible(timeout=90_000)
     peru.locator("#advice button[name=take][value^='themes:']").first.click()
-    assert peru.locator("[name=themes]:checked").count() == 1
-    peru.click(".form-foot [name=then][value=submit]")
-    doubles = peru.locator("#doubles")
-    expect(doubles).to_contain_text("comedores escolares")
-    peru.click(".form-foot [name=then][value=submit]")
+    expect(peru.locator("[name=themes]:checked")).to_have_count(1)
+    follow(peru, ".form-foot [name=then][value=submit]")
+    expect(peru.locator("#doubles")).to_contain_text("comedores escolares")
+    follow(peru, ".form-foot [name=then][value=submit]")
     expect(peru).to_have_url(re.compile(f"{need}$"))
 
     # Each criterion's points add up to the score.
     peru.goto(f"{need}/matches")
     peru.goto(_ranked(peru)[0])
     rows = peru.locator("table.breakdown tbody tr td.num:nth-of-type(2)")
-    total = _points(peru.locator("table.breakdown tfoot td.num strong").all_inner_texts())[0]
-    assert sum(_points(rows.all_inner_texts())) == pytest.approx(total, abs=0.05)
+    total = figure(peru.locator("table.breakdown tfoot td.num strong").first.inner_text())
+    assert sum(figures(rows.all_inner_texts())) == pytest.approx(total, abs=0.05)
 
     # A donor whom she knows is absent, and the rule that keeps it away is named.
     peru.goto(f"{need}/matches")
     peru.fill("main form #reference", ABSENT)
-    peru.click("main form:has(#reference) button")
+    follow(peru, "main form:has(#reference) button")
     expect(peru.locator(".notice.bad ul li").first).to_be_visible()
     peru.goto(f"{need}/excluded")
     assert peru.locator("main h2").count() > 0
@@ -109,7 +101,7 @@ def test_a_focal_point_writes_is_told_decides_and_changes_her_mind(site, reader)
     assert pair not in _ranked(peru)
     peru.goto(f"{need}/edit")
     peru.fill("[name=title]", f"{title}: diez provincias")
-    peru.click(".form-foot [name=then][value=save]")
+    follow(peru, ".form-foot [name=then][value=save]")
     expect(peru.locator("h1")).to_contain_text("diez provincias")
     peru.goto(f"{need}/matches")
     assert pair in _ranked(peru)
@@ -119,9 +111,9 @@ def test_the_same_on_a_telephone_in_portuguese(reader):
     brazil = reader("focal.br@demo.example", locale="pt-BR", width=390)
     title = "Oficinas para catadores de dez cidades"
     _write_title(brazil, title)
-    assert brazil.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert fits(brazil)
     _go_on(brazil, title)
-    need = _path(brazil)
+    need = path_of(brazil)
     brazil.goto(f"{need}/edit")
     brazil.click("#step-1 button[data-step=step-2]")
     brazil.check("[name$='-kind'][value=capacity_building]")
@@ -130,14 +122,12 @@ def test_the_same_on_a_telephone_in_portuguese(reader):
         "Cooperativas de catadores querem aprender a desmontar eletrônicos com segurança e a "
         "negociar contratos com os fabricantes.",
     )
-    brazil.click(".form-foot [name=then][value=submit]")
-    while brazil.locator("#doubles").count():
-        brazil.click(".form-foot [name=then][value=submit]")
+    hand_in(brazil)
     expect(brazil).to_have_url(re.compile(f"{need}$"))
     pair = _decline_first(brazil, need)
     brazil.goto(f"{need}/matches")
     assert pair not in _ranked(brazil)
-    assert brazil.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert fits(brazil)
 
 
 def test_another_ministry_s_draft_and_contacts_are_out_of_reach(site, reader):
@@ -157,5 +147,5 @@ def test_another_ministry_s_draft_and_contacts_are_out_of_reach(site, reader):
     # What is public tells a visitor nobody's address.
     visitor = reader()
     visitor.goto("/needs")
-    visitor.locator("main li h3 a").first.click()
+    follow(visitor, visitor.locator("main li h3 a").first)
     assert visitor.locator("main a[href^='mailto:']").count() == 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
-from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 import pytest
 from openpyxl import load_workbook
 from playwright.sync_api import Page, expect
+
+from tests.journeys.reading import figure, figures, follow, in_days
 
 pytestmark = pytest.mark.browser
 
@@ -34,41 +34,30 @@ def _write_need(page: Page) -> None:
     page.check("[name=themes][value=sustainable_public_procurement]")
 
 
-def _in_days(days: int) -> str:
-    return (datetime.now(UTC).date() + timedelta(days=days)).isoformat()
-
-
-def _points(cells: list[str]) -> list[float]:
-    return [float(re.sub(r"[^\d,]", "", cell).replace(",", ".")) for cell in cells]
-
-
 def test_a_need_in_spanish_becomes_an_agreement_with_the_swiss_led_task_force(site, reader):
     # Peru's focal point posts a need, in Spanish.
     peru = reader("focal.pe@demo.example")
     _write_need(peru)
-    peru.click("[name=then][value=submit]")
+    follow(peru, "[name=then][value=submit]")
     expect(peru.locator("h1")).to_contain_text(TITLE)
     need_address = peru.url
 
-    # Within a second she sees the toolkit, posted in English, among the first.
-    started = time.perf_counter()
-    peru.click("main a[href$='/matches']")
+    # She sees the toolkit, posted in English, among the first: docs/performance.md says how soon.
+    follow(peru, "main a[href$='/matches']")
     expect(peru.locator("ol.post-list").first).to_be_visible()
-    waited = time.perf_counter() - started
     first = peru.locator("ol.post-list").first.locator("li a")
     titles = [first.nth(i).inner_text() for i in range(min(3, first.count()))]
     assert any("compradores públicos" in title for title in titles), titles
-    assert waited < 10  # the figure itself is measured in docs/performance.md
 
     # Its reasons add up to its score.
-    peru.locator("ol.post-list li a", has_text="Caja de herramientas").first.click()
+    follow(peru, peru.locator("ol.post-list li a", has_text="Caja de herramientas").first)
     expect(peru.locator("main")).to_contain_text(TOOLKIT)
     rows = peru.locator("table.breakdown tbody tr td.num:nth-of-type(2)")
-    total = _points(peru.locator("table.breakdown tfoot td.num strong").all_inner_texts())[0]
-    assert rows.count() == 9
-    assert sum(_points(rows.all_inner_texts())) == pytest.approx(total, abs=0.05)
+    expect(rows).to_have_count(9)
+    total = figure(peru.locator("table.breakdown tfoot td.num strong").first.inner_text())
+    assert sum(figures(rows.all_inner_texts())) == pytest.approx(total, abs=0.05)
     peru.fill("#message", "Nos interesa el taller para doce ministerios.")
-    peru.click("form[action$='/interest'] button")
+    follow(peru, "form[action$='/interest'] button")
     expect(peru.locator("main")).to_contain_text("Nos interesa el taller")
     pair_address = peru.url
 
@@ -76,32 +65,32 @@ def test_a_need_in_spanish_becomes_an_agreement_with_the_swiss_led_task_force(si
     force = reader("tf.procurement@demo.example", locale="en-GB")
     expect(force.locator("main")).to_contain_text(TITLE)
     force.goto(pair_address)
-    force.click("form[action$='/answer'] button[value=true]")
+    follow(force, "form[action$='/answer'] button[value=true]")
 
     # It proposes terms; Peru answers with others; the task force accepts these.
-    force.click("main a[href*='/agreements/new']")
+    follow(force, "main a[href*='/agreements/new']")
     force.fill("[name=title]", "Training of public buyers in Peru")
     force.fill("[name=activities]", "One five-day workshop in Lima and two on-line clinics.")
     force.fill("[name=places]", "20")
-    force.fill("[name=starts]", _in_days(90))
-    force.fill("[name=ends]", _in_days(300))
-    force.locator("main form button.btn-primary").last.click()
+    force.fill("[name=starts]", in_days(90))
+    force.fill("[name=ends]", in_days(300))
+    follow(force, force.locator("main form button.btn-primary").last)
     expect(force).to_have_url(re.compile(r"/agreements/\d+$"))
     agreement = force.url
     peru.goto(agreement)
-    peru.click("main a[href$='/terms']")
+    follow(peru, "main a[href$='/terms']")
     peru.fill("[name=places]", "25")
-    peru.locator("main form button.btn-primary").last.click()
+    follow(peru, peru.locator("main form button.btn-primary").last)
     expect(peru).to_have_url(agreement)
     force.goto(agreement)
     expect(force.locator("main ins").first).to_be_visible()
-    force.click("form[action$='/accept'] button")
+    follow(force, "form[action$='/accept'] button")
 
     # Both sign; the last signature commits the places.
     for page in (force, peru):
         page.goto(agreement)
-        page.click("main a[href$='/sign']")
-        page.locator("main form button.btn-primary").click()
+        follow(page, "main a[href$='/sign']")
+        follow(page, "main form button.btn-primary")
         expect(page).to_have_url(agreement)
     reference = re.search(r"AG-\d{4}-\d{4}", peru.content())
     assert reference is not None

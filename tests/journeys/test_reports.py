@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from openpyxl import load_workbook
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
+
+from tests.journeys.reading import fits, follow
 
 pytestmark = pytest.mark.browser
 
@@ -20,14 +22,15 @@ def _number(words: str) -> int:
     return int(re.sub(r"\D", "", words))
 
 
-def _follow(page: Page, name: str) -> None:
+def _go_and_return(page: Page, name: str) -> None:
     """Follow a key figure to its rows, find as many, and come back."""
     link = page.locator(f"#table-key_figures a[href*='/report/{name}']").first
     said = _number(link.inner_text())
-    link.click()
+    follow(page, link)
+    expect(page.locator("main [role=status]")).to_be_visible()
     assert _number(page.locator("main [role=status]").inner_text()) == said > 0
-    page.locator("main .crumbs a").click()
-    page.wait_for_selector("#table-key_figures")
+    follow(page, "main .crumbs a")
+    expect(page.locator("#table-key_figures")).to_be_visible()
 
 
 def _download(page: Page, name: str) -> bytes:
@@ -37,21 +40,17 @@ def _download(page: Page, name: str) -> bytes:
     return Path(started.value.path()).read_bytes()
 
 
-def _fits(page: Page) -> None:
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-
-
 def test_the_secretariat_makes_the_regional_report(reader) -> None:
     """On a phone in Spanish, then at a desk in French, against the period before."""
     page = reader(OFFICE, locale="es", width=390)
     page.goto("/secretariat/report")
-    _fits(page)
-    _follow(page, "unmet")
+    assert fits(page)
+    _go_and_return(page, "unmet")
     assert _download(page, "PDF").startswith(b"%PDF-")
 
     page = reader(OFFICE, locale="fr", width=1280)
     page.goto("/secretariat/report")
-    _follow(page, "matches")
+    _go_and_return(page, "matches")
     book = load_workbook(io.BytesIO(_download(page, "XLSX")))
     assert len(book.sheetnames) > 12
     assert any(cell.data_type == "f" for row in book.worksheets[0] for cell in row)
@@ -59,8 +58,8 @@ def test_the_secretariat_makes_the_regional_report(reader) -> None:
     page.locator("main details summary").click()
     page.fill("#from", (datetime.now(UTC).date() - timedelta(days=30)).isoformat())
     page.select_option("#subregion", "caribbean")
-    page.locator("main details form button").click()
+    follow(page, "main details form button")
     page.wait_for_url("**subregion=caribbean**")
     heads = page.locator("#table-key_figures thead th").all_inner_texts()
     assert len(heads) == 4
-    _fits(page)
+    assert fits(page)

@@ -5,22 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
+
+from tests.journeys.reading import follow, hand_in, path_of
 
 pytestmark = pytest.mark.browser
 
 TITLE = "Ayuda para nuestros municipios"
 MENDED = "Taller de compostaje para doce municipios de Cusco"
-
-
-def _path(page: Page) -> str:
-    return re.sub(r"^https?://[^/]+", "", page.url).split("?")[0].split("#")[0]
-
-
-def _hand_in(page: Page) -> None:
-    page.click(".form-foot [name=then][value=submit]")
-    while page.locator("#doubles").count():
-        page.click(".form-foot [name=then][value=submit]")
 
 
 def test_the_secretariat_returns_tries_merges_and_sees_the_silence(reader):
@@ -31,8 +23,8 @@ def test_the_secretariat_returns_tries_merges_and_sees_the_silence(reader):
     jamaica.fill("[name=title]", TITLE)
     jamaica.fill("[name=description]", "Necesitamos ayuda con muchas cosas.")
     jamaica.check("[name$='-kind'][value=technical_support]")
-    _hand_in(jamaica)
-    need = _path(jamaica)
+    hand_in(jamaica)
+    need = path_of(jamaica)
     number = need.rsplit("/", 1)[1]
 
     # It is vague: the secretariat says what is missing, and the author reads it.
@@ -42,7 +34,7 @@ def test_the_secretariat_returns_tries_merges_and_sees_the_silence(reader):
     item.locator("details:has(form) > summary").click()
     comment = "Diga cuántos municipios, qué residuos y qué apoyo."
     item.locator("textarea[name=comment]").fill(comment)
-    item.locator("form[action*='/return'] button, details form button").first.click()
+    follow(office, item.locator("form[action*='/return'] button, details form button").first)
     jamaica.goto(need)
     expect(jamaica.locator("main")).to_contain_text(comment)
 
@@ -50,14 +42,14 @@ def test_the_secretariat_returns_tries_merges_and_sees_the_silence(reader):
     jamaica.goto(f"{need}/edit")
     jamaica.fill("[name=title]", MENDED)
     jamaica.fill("[name=description]", "Doce municipios quieren compostar los restos del mercado.")
-    _hand_in(jamaica)
+    hand_in(jamaica)
     office.goto("/secretariat/queue")
     item = office.locator(f"#post-{number}")
     expect(item).to_contain_text(MENDED)
-    item.locator("form[action$='/publish'] button").click()
+    follow(office, item.locator("form[action$='/publish'] button"))
     jamaica.goto(f"{need}/edit")
     jamaica.fill("[name=title]", f"{MENDED} y Puno")
-    jamaica.click(".form-foot [name=then][value=save]")
+    follow(jamaica, ".form-foot [name=then][value=save]")
     visitor = reader(locale="fr-FR", width=390)
     for version, title in ((1, MENDED), (2, f"{MENDED} y Puno")):
         visitor.goto(f"{need}/versions/{version}")
@@ -77,9 +69,9 @@ def test_the_secretariat_returns_tries_merges_and_sees_the_silence(reader):
     before = office.locator("main table tbody td.num").all_inner_texts()
     office.fill("[name=theme]", "30")
     office.fill("[name=text]", "30")
-    office.locator("main form[action*='weights'] button.btn-primary").first.click()
+    follow(office, office.locator("main form[action*='weights'] button.btn-primary").first)
     expect(office.locator("#changes")).to_be_visible()
-    office.locator("main form[method=post] a.btn-outline-primary").click()
+    follow(office, "main form[method=post] a.btn-outline-primary")
     assert office.locator("main table tbody td.num").all_inner_texts() == before
 
     # Two names of one organisation become one; the old link leads on.
@@ -87,7 +79,7 @@ def test_the_secretariat_returns_tries_merges_and_sees_the_silence(reader):
     office.fill("[name=reason]", "Two names in the exchange for one office.")
     for box in office.locator("main form[method=post] input[type=checkbox]").all():
         box.check()
-    office.locator("main form[method=post] button.btn-primary").click()
+    follow(office, "main form[method=post] button.btn-primary")
     expect(office).to_have_url(re.compile("/organisations/eclac$"))
     office.goto("/organisations/sela")
     expect(office).to_have_url(re.compile("/organisations/eclac$"))

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from broker.exchange import Exchange
 from broker.settings import Settings
 from tests.broker.factories import days, post_need
+from tests.journeys.reading import fits, follow
 
 pytestmark = pytest.mark.browser
 
@@ -46,18 +47,18 @@ def _points(page: Page, cells: str) -> list[float]:
 def _find_a_partner(force: Page) -> None:
     """From its own page to a country that has the reasons row by row, and the invitation."""
     force.goto(FORCE)
-    force.click("a[href$='/partners']")
+    follow(force, "a[href$='/partners']")
     force.select_option("#theme", THEME)
     force.select_option("#subregion", "southern_cone")
     force.select_option("#kind", "country")
-    force.click("form.find button")
+    follow(force, "form.find button")
     expect(force.locator("ol.post-list > li")).to_have_count(5)
-    force.locator("ol.post-list h3 a").first.click()
+    follow(force, force.locator("ol.post-list h3 a").first)
     expect(force.locator("h1")).to_have_text("Argentina")
     given = _points(force, "table.breakdown tbody td.num:nth-of-type(2)")
     assert sum(given) == pytest.approx(_points(force, "table.breakdown tfoot strong")[0])
     force.fill("#message", "Would you host a pilot on greener tenders next year?")
-    force.locator("main form button.btn-primary").click()
+    follow(force, "main form button.btn-primary")
     expect(force).to_have_url(re.compile(r"/invitations/\d+$"))
 
 
@@ -66,9 +67,9 @@ def test_partners_are_found_a_pair_is_suggested_and_three_needs_become_one(reade
     _find_a_partner(force)
     invitation = force.url
     argentina = reader("focal.ar@demo.example", width=390)
-    argentina.click("main a[href*='/invitations/']")
+    follow(argentina, "main a[href*='/invitations/']")
     argentina.fill("#message", "Sí, con la central de compras.")
-    argentina.click("button[name=willing][value=true]")
+    follow(argentina, "button[name=willing][value=true]")
     force.goto(invitation)
     expect(force.locator("main")).to_contain_text("Sí, con la central de compras.")
 
@@ -77,32 +78,32 @@ def test_partners_are_found_a_pair_is_suggested_and_three_needs_become_one(reade
     waiting = force.locator("ol.post-list > li")
     expect(waiting.first).to_contain_text("on the exchange for 170 days")
     first = force.locator("ol.post-list > li", has_text=needs["bb"])
-    first.locator("a[href*='/pairings/new']").click()
+    follow(force, first.locator("a[href*='/pairings/new']"))
     force.fill("#offer", OFFER)
     force.fill("#reason", "The toolkit has a chapter for small islands.")
-    force.locator("main form button.btn-primary").click()
+    follow(force, "main form button.btn-primary")
     expect(force.locator("[role=status]")).to_be_visible()
 
     # The country reads who suggests it and why, beside the engine's score.
     barbados = reader("focal.bb@demo.example", width=390)
-    barbados.click("main a[href$='#pairing']")
+    follow(barbados, "main a[href$='#pairing']")
     expect(barbados.locator("#pairing")).to_contain_text("The toolkit has a chapter for small")
     expect(barbados.locator(".score-block").first).to_be_visible()
-    assert barbados.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert fits(barbados)
 
     # Three countries are asked to make their needs one; each consents.
     force.goto(f"{FORCE}/queue")
     for reference in needs.values():
         force.check(f"input[name=need][value='{reference}']")
-    force.click("main form button.btn-outline-primary")
-    force.click("form[action='/pools/new'] button")
+    follow(force, "main form button.btn-outline-primary")
+    follow(force, "form[action='/pools/new'] button")
     expect(force).to_have_url(re.compile(r"/pools/\d+$"))
     pool = force.url
     for code in COUNTRIES:
         country = barbados if code == "bb" else reader(f"focal.{code}@demo.example", width=390)
         country.goto("/desk")
-        country.click("main a[href*='/pools/']")
-        country.click("button[name=consent][value=true]")
+        follow(country, "main a[href*='/pools/']")
+        follow(country, "button[name=consent][value=true]")
         expect(country.locator("[role=status]")).to_be_visible()
     force.goto(pool)
     expect(force.locator("h1 .tag.good")).to_be_visible()

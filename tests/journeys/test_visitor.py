@@ -5,19 +5,17 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
+
+from tests.journeys.reading import fits, follow
 
 pytestmark = pytest.mark.browser
 
 
-def fits(page: Page) -> bool:
-    """Whether nothing has to be scrolled sideways, once the page is there whole."""
-    page.wait_for_load_state()
-    return bool(
-        page.evaluate(
-            "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-        )
-    )
+@pytest.fixture
+def site(standing_site):
+    """Visitors only look."""
+    return standing_site
 
 
 @pytest.mark.parametrize(("locale", "width"), [("en", 1280), ("es", 390)])
@@ -25,15 +23,15 @@ def test_a_visitor_goes_from_the_board_to_a_single_post_by_clicks_alone(reader, 
     page = reader(locale=locale, width=width)
     page.goto("/")
     expect(page.locator("html")).to_have_attribute("lang", locale)
-    page.click("header nav a[href='/board']")
-    page.wait_for_url("**/board")
+    follow(page, "header nav a[href='/board']")
+    expect(page).to_have_url(re.compile("/board$"))
     assert fits(page)
 
     # A number of the table leads to just as many posts.
     number = page.locator("#by-subregion ~ .chart-beside table tbody a.total.need").first
     said = int(number.inner_text())
-    number.click()
-    page.wait_for_url("**/needs?**")
+    follow(page, number)
+    expect(page).to_have_url(re.compile(r"/needs\?"))
     shown = re.search(r"\d+", page.locator("#results-title").inner_text())
     assert shown
     assert int(shown[0]) == said
@@ -41,8 +39,8 @@ def test_a_visitor_goes_from_the_board_to_a_single_post_by_clicks_alone(reader, 
 
     title = page.locator(".card-title a").first
     words = title.inner_text()
-    title.click()
-    page.wait_for_url(re.compile(r"/needs/\d+"))
+    follow(page, title)
+    expect(page).to_have_url(re.compile(r"/needs/\d+"))
     expect(page.locator("h1")).to_contain_text(words)
     assert fits(page)
 
@@ -51,16 +49,15 @@ def test_a_visitor_goes_from_the_board_to_a_single_post_by_clicks_alone(reader, 
 def test_a_visitor_goes_over_the_map_to_a_country_and_its_need(reader, locale, width):
     page = reader(locale=locale, width=width)
     page.goto("/")
-    page.click("header nav a[href='/countries']")
-    page.wait_for_url("**/countries")
-    page.locator(".tile-map a[href='/countries/PA']").click()
-    page.wait_for_url("**/countries/PA")
+    follow(page, "header nav a[href='/countries']")
+    follow(page, ".tile-map a[href='/countries/PA']")
+    expect(page).to_have_url(re.compile("/countries/PA$"))
     assert fits(page)
-    page.locator(".card-title a").first.click()
-    page.wait_for_url(re.compile(r"/(needs|offers)/\d+"))
+    follow(page, page.locator(".card-title a").first)
+    expect(page).to_have_url(re.compile(r"/(needs|offers)/\d+"))
     page.go_back()
-    page.locator("nav.crumbs a[href='/countries']").click()
-    page.wait_for_url("**/countries")
+    follow(page, "nav.crumbs a[href='/countries']")
+    expect(page).to_have_url(re.compile("/countries$"))
 
 
 def test_the_board_is_walked_by_keyboard(reader):
@@ -86,5 +83,5 @@ def test_the_public_pages_need_no_script(site, browser):
         answer = page.goto(path)
         assert answer is not None
         assert answer.status == 200
-        page.locator("main a[href]").first.click()
+        follow(page, page.locator("main a[href]").first)
     context.close()
