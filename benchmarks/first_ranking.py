@@ -13,7 +13,8 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,30 +70,26 @@ def load_one_by_one(exchange: Exchange, session: Session, posts: int) -> None:
             book.put_offer(offer_profile(post, exchange.reference), vector)  # type: ignore[arg-type]
 
 
-def measure(home: Path, posts: int, one_by_one: int) -> list[str]:
-    """The rows of the table."""
+def measure(home: Path, posts: int, one_by_one: int) -> Iterator[str]:
+    """The rows of the table, as they are measured."""
     exchange = Exchange(Settings(home=home, encoder="none").completed())
     upgrade(exchange.database)
     with exchange.writing() as session:
         load_reference_data(session, FIXTURES / "reference")
     fill(exchange, posts)
     exchange.engine  # noqa: B018 - built here, so that reading posts alone is measured
-    rows = [
-        timed("**the first ranking**: reads all posts, fills the book", posts,
-              lambda: rank(exchange)),
-        timed("a later ranking", posts, lambda: rank(exchange)),
-        timed("the first search: reads all posts, fills the index", posts,
-              lambda: search(exchange)),
-    ]  # fmt: skip
+    for what, act in (
+        ("**the first ranking**: reads all posts, fills the book", rank),
+        ("a later ranking", rank),
+        ("the first search: reads all posts, fills the index", search),
+    ):
+        yield timed(what, posts, partial(act, exchange))
     exchange.forget()
     exchange.engine  # noqa: B018
     with exchange.reading() as session:
-        rows.append(
-            timed("alternative: one ORM load a post, put in one by one", one_by_one,
-                  lambda: load_one_by_one(exchange, session, one_by_one))
-        )  # fmt: skip
+        alone = partial(load_one_by_one, exchange, session, one_by_one)
+        yield timed("alternative: one ORM load a post, put in one by one", one_by_one, alone)
     exchange.database.dispose()
-    return rows
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -101,10 +98,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--posts", type=int, default=10_000)
     parser.add_argument("--one-by-one", type=int, default=1_000, help="posts of the alternative")
     chosen = parser.parse_args(arguments)
-    machine = describe_machine()
+    print(describe_machine(), HEAD, sep="\n\n", flush=True)
     with tempfile.TemporaryDirectory(prefix="first-ranking-") as folder:
-        rows = measure(Path(folder), chosen.posts, chosen.one_by_one)
-    print("\n".join([machine, "", HEAD, *rows]))
+        for row in measure(Path(folder), chosen.posts, chosen.one_by_one):
+            print(row, flush=True)
 
 
 if __name__ == "__main__":

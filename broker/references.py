@@ -32,7 +32,7 @@ def next_reference(session: Session, column: InstrumentedAttribute[str], stem: s
         select(tail)
         .where(
             column.between(f"{stem}0", f"{stem}{'9' * 18}"),
-            column.startswith(stem, autoescape=True),
+            func.substr(column, 1, len(stem)) == stem,
             func.ltrim(tail, DIGITS) == "",
         )
         .order_by(func.length(tail).desc(), tail.desc())
