@@ -604,9 +604,11 @@ class _Answers:
         words = _(
             "%(needs)s needs and %(offers)s offers are open in this programme; %(agreements)s "
             "agreements stand in the register.",
-            needs=sum(post.kind == "need" for post in posts),
-            offers=len(offers),
-            agreements=len(agreed),
+            needs=self.prose.number(
+                len(posts) - len(offers), Rows("needs", self._here({"programme": code}))
+            ),
+            offers=self.prose.number(len(offers), Rows("offers", self._here({"programme": code}))),
+            agreements=self.prose.number(len(agreed)),
         )
         title = _("Programme: %(name)s", name=self.label("programme", code))
         return Section(

@@ -4,7 +4,7 @@ import ast
 import csv
 import io
 import json
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from itertools import product
 from pathlib import Path
@@ -14,6 +14,7 @@ from openpyxl import load_workbook
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from broker import posts
 from broker.audit_trail import ACTION_NAMES, EventFilter, find_events
 from broker.paths import FIXTURES
 from broker.posts import PostFilter, find_posts
@@ -39,11 +40,13 @@ from models import (
     AgreementStatus,
     Commitment,
     InvalidInput,
+    MatchRun,
     MatchStatus,
     Milestone,
     NearestOffer,
     NotFound,
     PostStatus,
+    PostVersion,
     Role,
     utc_now,
 )
@@ -302,6 +305,36 @@ def test_an_offer_to_the_region_counts_in_every_subregion(session, report):
     made = report()
     assert _row(made, "subregion", "andean").offers == 2
     assert _row(made, "subregion", "caribbean").offers == 1
+
+
+def test_supply_against_demand_goes_by_what_posts_said_on_the_day_of_the_run(session, report):
+    need = post_need(session, "gov-pe", themes=["water"], support=[TRAINING])
+    offer = post_offer(session, themes=["water"])
+
+    def keep(number, moment):
+        for post in (need, offer):
+            version = PostVersion(number=number, content=posts.content(post), created_at=moment)
+            post.versions.append(version)
+        session.flush()
+
+    keep(101, utc_now() - timedelta(days=1))
+    make_run(session)
+    need.set_codes("theme", ["youth"])
+    need.country_code = "JM"
+    posts.write(need, {"support": [FINANCE]})
+    offer.set_codes("serves_subregion", ["caribbean"])
+    keep(102, utc_now() + timedelta(minutes=1))
+    made = report()
+    assert (_row(made, "theme", "water").needs, _row(made, "theme", "youth").needs) == (1, 0)
+    assert _row(made, "subregion", "andean").needs == 1
+    assert _row(made, "support_kind", "capacity_building").needs == 1
+    assert list(made.needs[0].codes["theme"]) == ["water"]
+    make_run(session)
+    session.scalars(select(MatchRun).order_by(MatchRun.id.desc())).first().started_at = (
+        utc_now() + timedelta(minutes=2)
+    )
+    session.flush()
+    assert _row(report(), "theme", "youth").needs == 1
 
 
 def test_before_the_first_run_only_posts_on_the_exchange_are_supply_and_demand(session, report):
