@@ -238,8 +238,14 @@ class OrganisationPair:
     alike: AlikeOrganisations
 
 
-def find_post_pairs(exchange: Exchange, session: Session, by: User) -> list[PostPair]:
+def find_post_pairs(
+    exchange: Exchange, session: Session, by: User, most: int
+) -> tuple[list[PostPair], int]:
     """Live posts that may be the same twice, the most alike first; settled pairs are left out.
+
+    Returns
+    -------
+    The first pairs, at most so many, and how many there are in all.
 
     Raises
     ------
@@ -247,23 +253,45 @@ def find_post_pairs(exchange: Exchange, session: Session, by: User) -> list[Post
         For anybody but the secretariat.
     """
     require_secretariat(by)
-    settled, pairs = _settled(session), []
+    settled = _settled(session)
+    found: list[tuple[str, AlikePosts]] = []
     for kind in CLASSES:
         known = exchange.post_texts.of(session, kind)
-        found = find_alike(
-            [one.profile for one in known.values()],
-            {post_id: one.text for post_id, one in known.items()},
-            exchange.engine.book.scale,
-        )
-        posts = _posts(session, kind, sorted({n for alike in found for n in (alike.a, alike.b)}))
-        pairs += [
-            PostPair(posts[alike.a], posts[alike.b], alike)
-            for alike in found
-            if alike.a in posts
-            and alike.b in posts
-            and not _is_settled(settled, posts[alike.a], posts[alike.b])
+        stands = _standing(session, kind)
+        found += [
+            (kind, alike)
+            for alike in find_alike(
+                [one.profile for one in known.values()],
+                {post_id: one.text for post_id, one in known.items()},
+                exchange.engine.book.scale,
+            )
+            if alike.a in stands
+            and alike.b in stands
+            and not _are_settled(settled, kind, stands[alike.a], stands[alike.b])
         ]
-    return sorted(pairs, key=lambda pair: (-pair.alike.likeness, pair.first.id, pair.second.id))
+    found.sort(key=lambda pair: (-pair[1].likeness, pair[1].a, pair[1].b))
+    posts = {
+        kind: _posts(
+            session,
+            kind,
+            sorted({n for k, pair in found[:most] if k == kind for n in (pair.a, pair.b)}),
+        )
+        for kind in CLASSES
+    }
+    pairs = [
+        PostPair(posts[kind][alike.a], posts[kind][alike.b], alike) for kind, alike in found[:most]
+    ]
+    return pairs, len(found)
+
+
+def _standing(session: Session, kind: str) -> dict[int, Standing]:
+    """Every live post of a kind by its id: its reference and the version that stands."""
+    rows = session.execute(
+        select(Post.id, Post.reference, Post.version).where(
+            Post.kind == kind, Post.status.in_(LIVE)
+        )
+    )
+    return {post_id: (reference, version) for post_id, reference, version in rows}
 
 
 def find_organisation_pairs(
@@ -326,6 +354,9 @@ def _name_vector(exchange: Exchange, session: Session, organisation: Organisatio
     return exchange.engine.vector_of(session, name, "", language, "offer")
 
 
+Standing = tuple[str, int]
+"""Reference of a post, or code of an organisation, and its version."""
+
 Settled = Mapping[tuple[str, frozenset[str]], list[int]]
 """Entity and its two references → versions of the two when somebody said that they are two."""
 
@@ -344,20 +375,21 @@ def _settled(session: Session) -> Settled:
 def _is_settled(
     settled: Settled, one: Need | Offer | Organisation, other: Need | Offer | Organisation
 ) -> bool:
-    pair = frozenset((_name(one), _name(other)))
-    return settled.get((type(one).__name__.lower(), pair)) == _versions(one, other)
+    return _are_settled(settled, type(one).__name__.lower(), _stands(one), _stands(other))
 
 
-def _name(one: Need | Offer | Organisation) -> str:
-    return one.code if isinstance(one, Organisation) else one.reference
+def _are_settled(settled: Settled, entity: str, one: Standing, other: Standing) -> bool:
+    return settled.get((entity, frozenset((one[0], other[0])))) == _versions(one, other)
 
 
-def _versions(one: Need | Offer | Organisation, other: Need | Offer | Organisation) -> list[int]:
-    """Versions of two posts in the order of their references; organisations have none."""
-    return [
-        0 if isinstance(item, Organisation) else item.version
-        for item in sorted((one, other), key=_name)
-    ]
+def _stands(one: Need | Offer | Organisation) -> Standing:
+    """Organisations have no versions."""
+    return (one.code, 0) if isinstance(one, Organisation) else (one.reference, one.version)
+
+
+def _versions(one: Standing, other: Standing) -> list[int]:
+    """Versions of two in the order of their references."""
+    return [version for _name, version in sorted((one, other))]
 
 
 def keep_both_posts(session: Session, by: User, kind: str, first: int, second: int) -> None:
@@ -401,5 +433,6 @@ def _settle(
     other: Need | Offer | Organisation,
 ) -> None:
     require_no_conflict(session, by, one, other)
-    facts = {"other": _name(other), "versions": _versions(one, other)}
+    pair = _stands(one), _stands(other)
+    facts = {"other": pair[1][0], "versions": _versions(*pair)}
     record(session, by, "duplicate.dismissed", one, after=facts)

@@ -25,12 +25,12 @@ pages = Blueprint("duplicates", __name__)
 @allow(SECRETARIAT)
 def show() -> str:
     """Pairs that may be one, side by side, the most alike first."""
-    posts = find_post_pairs(exchange(), database(), person())
+    posts, post_total = find_post_pairs(exchange(), database(), person(), PAGE_SIZE)
     organisations = find_organisation_pairs(exchange(), database(), person())
     return render_template(
         "secretariat/duplicates.html",
-        posts=posts[:PAGE_SIZE],
-        post_total=len(posts),
+        posts=posts,
+        post_total=post_total,
         organisations=organisations[:PAGE_SIZE],
         organisation_total=len(organisations),
         FACT_NAMES=FACT_NAMES,

@@ -37,7 +37,10 @@ def office(exchange):
 
 def _pairs(exchange, by):
     with exchange.reading() as session:
-        return [{pair.first.id, pair.second.id} for pair in find_post_pairs(exchange, session, by)]
+        return [
+            {pair.first.id, pair.second.id}
+            for pair in find_post_pairs(exchange, session, by, 20)[0]
+        ]
 
 
 def test_the_queue_holds_posts_of_one_side_that_say_the_same(exchange, twins, office):
@@ -121,7 +124,7 @@ def test_the_secretariat_alone_reads_and_settles(exchange, twins):
     with exchange.writing() as session:
         by = make_person(session, Role.COORDINATOR)
         with pytest.raises(NotAllowed):
-            find_post_pairs(exchange, session, by)
+            find_post_pairs(exchange, session, by, 20)
         with pytest.raises(NotAllowed):
             find_organisation_pairs(exchange, session, by)
         with pytest.raises(NotAllowed):

@@ -27,6 +27,7 @@ from models import (
     AgreementStatus,
     AuditEvent,
     Conflict,
+    ConflictOfInterest,
     ImportedRow,
     InvalidInput,
     MatchStatus,
@@ -151,11 +152,14 @@ def test_a_row_of_every_table_that_names_an_organisation_follows(session, exchan
     kept, gone = pair
     made = {}
     make_agreement(session, make_need(session), make_offer(session))
+    # Not the office's own: a conflict of interest would keep it out of the merge.
+    somebody = {ConflictOfInterest.__table__: {"user_id": make_user(session, kept).id}}
     for column in referring_columns():
         if column.table is Post.__table__:
             made[column] = make_need(session, gone).id
         else:
-            made[column] = a_row(session, column.table, **{column.name: gone.id})
+            values = {column.name: gone.id, **somebody.get(column.table, {})}
+            made[column] = a_row(session, column.table, **values)
     merge_organisations(session, office, kept, gone, SAID, exchange.reference)
     for column, number in made.items():
         key = next(iter(column.table.primary_key.columns))
