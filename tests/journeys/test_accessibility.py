@@ -1,9 +1,9 @@
 """No page has a serious or critical violation that axe-core can find, whoever reads it.
 
-Every address is opened as every role for which it opens. From role to role it changes its language
-and the reader's screen, light or dark, so that all roles together see it in all four languages and
-on both screens. ``ACCESSIBILITY=whole`` opens it as each role in each language on each screen
-(``make accessibility``).
+Every address is opened as one of the roles for which it opens, each role, each language and each
+screen, light or dark, in its turn. ``ACCESSIBILITY=roles`` opens it as every role, from role to role
+in another language and on another screen; ``ACCESSIBILITY=whole`` as each role in each language on
+each screen (``make accessibility``).
 
 Where a page of a number is asked for, a row is taken that opens for the role, if one of the first
 does; else the page of the error is looked at like any other.
@@ -206,11 +206,13 @@ def _violations(page: Page) -> list[str]:
     ]
 
 
-def _turns(place: int, role: Role) -> list[tuple[str, str]]:
+def _turns(place: int, role: Role, roles: frozenset[Role]) -> list[tuple[str, str]]:
     """Languages and screens in which the role sees the address that stands at that place."""
-    if os.environ.get("ACCESSIBILITY") == "whole":
-        return TURNS
-    return [TURNS[(place + list(ACCOUNTS).index(role)) % len(TURNS)]]
+    extent = os.environ.get("ACCESSIBILITY")
+    mine = [one for one in ACCOUNTS if one in roles]
+    if role not in mine or (extent is None and mine[place % len(mine)] != role):
+        return []
+    return TURNS if extent == "whole" else [TURNS[(place + mine.index(role)) % len(TURNS)]]
 
 
 def _switch_language(page: Page, code: str) -> None:
@@ -223,18 +225,19 @@ def _switch_language(page: Page, code: str) -> None:
 def test_no_page_has_a_serious_violation(role, addresses, reader):
     page = reader(ACCOUNTS[role])
     wrong: dict[str, list[str]] = {}
-    opened, refused = 0, 0
+    opened = 0
     for language in LANGUAGES:
         _switch_language(page, language)
         for place, address in enumerate(addresses):
-            screens = [screen for code, screen in _turns(place, role) if code == language]
-            if role not in address.roles or not screens:
+            turns = _turns(place, role, address.roles)
+            screens = [screen for code, screen in turns if code == language]
+            if not screens:
                 continue
             page.emulate_media(color_scheme=screens[0])
             status = _open(page, address.paths)
             if status is None:
                 continue
-            opened, refused = opened + (status == 200), refused + (status != 200)
+            opened += status == 200
             page.evaluate(AXE_SCRIPT)
             for screen in screens:
                 page.emulate_media(color_scheme=screen)
@@ -242,4 +245,4 @@ def test_no_page_has_a_serious_violation(role, addresses, reader):
                 if found:
                     wrong[f"{page.url} ({language}, {screen})"] = found
     assert wrong == {}
-    assert opened > refused, f"{refused} of {opened + refused} addresses gave the page of an error"
+    assert opened, "not one address opened"
