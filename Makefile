@@ -32,8 +32,9 @@ test: setup browser ## Run every test, the journeys in a real browser last
 	$(BIN)/python -m pytest -m "not browser" $(PARALLEL) $(ARGS)
 	$(BIN)/python -m pytest -m browser $(PARALLEL) --maxprocesses 4 $(ARGS)
 
-test-fast: setup ## Run the rules' tests: no pages, no browser, no PostgreSQL, nothing slow
-	$(BIN)/python -m pytest -m "not (browser or pages or postgres or slow)" $(PARALLEL) $(ARGS)
+test-fast: setup ## Run the tests of the rules, the engine and the texts: under a minute
+	$(BIN)/python -m pytest tests/models tests/matching tests/test_*.py \
+	    -m "not (postgres or slow)" $(PARALLEL) $(ARGS)
 
 accessibility: setup browser ## Look at every page as every role, in every language, light and dark
 	ACCESSIBILITY=whole $(BIN)/python -m pytest tests/journeys/test_accessibility.py \

@@ -28,14 +28,6 @@ from models.database import connect
 _numbers = itertools.count(1)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what goes through the whole web application, which is most of the suite's time."""
-    for item in items:
-        if "app" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.pages)
-
-
 def pytest_collection_finish() -> None:
     """Keep the garbage collector from what was imported: hundreds of thousands of objects.
 

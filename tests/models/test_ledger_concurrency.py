@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
@@ -35,6 +36,8 @@ from tests.factories import (
     people,
 )
 from tests.models import signers
+
+pytestmark = pytest.mark.slow
 
 SIGNERS = 50
 
