@@ -207,11 +207,6 @@ def why_not(
     return tuple(failures)
 
 
-def is_eligible(need: NeedProfile, offer: OfferProfile, taxonomy: Taxonomy, *, on: date) -> bool:
-    """Whether a pair breaks no rule on a given day, conflicts and dismissals aside."""
-    return not why_not(need, offer, taxonomy, on=on)
-
-
 def _served(offer: OfferProfile) -> tuple[str, ...]:
     if not offer.states_place():
         return ("regional",)
